@@ -1,0 +1,1 @@
+"""Everything that touches the outside: sources, formats, the result store."""

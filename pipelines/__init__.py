@@ -1,0 +1,1 @@
+"""The front door: options, the graph, the runs and the commands."""

@@ -1,0 +1,1 @@
+"""Pure functions over Arrow, Polars and NumPy. Nothing here knows Apache Beam."""
