@@ -1,0 +1,169 @@
+"""The frozen configuration of one run: flags, checked and turned into what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+
+from pipelines.reference import ReferenceSpec
+from transforms.columns.analysis import Plan
+from transforms.columns.clean import CleanSettings
+from transforms.columns.windows import Window, parse_duration, parse_window
+from transforms.errors import OptionError
+from transforms.schema import EXTRA_TEMPLATES, TEMPLATES
+
+LIVE_SCHEMES = ("kafka://", "pubsub://", "dir://", "generator:")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is asked to do; lengths of time in seconds."""
+
+    inputs: tuple[str, ...]
+    input_format: str
+    timezone: str
+    timezone_assumed: bool
+    default_region: str | None
+    reference: ReferenceSpec
+    plan: Plan
+    max_ahead: int | None
+    max_bad_ratio: float
+    output: str
+    keep_records: int
+    keep_runs: int
+    keep_windows: int
+    streaming: bool
+    runner: str
+    beam_args: tuple[str, ...]
+
+    def clean_settings(self) -> CleanSettings:
+        """How records are cleaned; the limit of the future is that of now."""
+        latest = None if self.max_ahead is None else int((time.time() + self.max_ahead) * 1_000_000)
+        return CleanSettings(self.timezone, self.default_region, latest, keep_text=self.keep_records > 0)
+
+    def as_options(self) -> dict[str, Any]:
+        """JSON values for the column ``options`` of ``runs``; secrets in URLs left out."""
+        values = asdict(self)
+        values["reference"] = asdict(self.reference)
+        values["plan"] = {"templates": list(self.plan.templates), "window": str(self.plan.window)}
+        values["output"] = hide_password(self.output)
+        values["beam_args"] = [a for a in self.beam_args if "password" not in a.lower()]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def hide_password(url: str) -> str:
+    """The URL with its password as ``***``."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfig:
+    """Checks every flag by itself and gives the configuration of the run.
+
+    Raises:
+        OptionError: naming the flag, its value, what was expected and what to do.
+    """
+    if not flags.input:
+        raise OptionError("no --input", "a file, a glob, a folder or a live source", "see --help for examples")
+    streaming = "--streaming" in beam_args
+    if not streaming and (live := [i for i in flags.input if i.startswith(LIVE_SCHEMES)]):
+        raise OptionError(f"--input {live[0]}", "--streaming with a live source", "add --streaming")
+    return RunConfig(
+        inputs=tuple(flags.input),
+        input_format=flags.input_format,
+        timezone=_timezone(flags.timezone or "UTC"),
+        timezone_assumed=flags.timezone is None,
+        default_region=_region(flags.default_region),
+        reference=ReferenceSpec(flags.directory, flags.business_types, _region(flags.default_region)),
+        plan=Plan(_templates(flags.templates), _window(flags.window)),
+        max_ahead=_max_ahead(flags.max_ahead),
+        max_bad_ratio=_share(flags.max_bad_ratio, "--max_bad_ratio"),
+        output=flags.output,
+        keep_records=parse_duration(flags.keep_records or ("30d" if streaming else "0s"), "--keep_records"),
+        keep_runs=_count(flags.keep_runs, "--keep_runs"),
+        keep_windows=_count(flags.keep_windows, "--keep_windows"),
+        streaming=streaming,
+        runner=_runner(beam_args),
+        beam_args=tuple(a for a in _without_runner(beam_args)),
+    )
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise OptionError(f"--timezone {name!r}", "a name of the tz database, such as Europe/Berlin or UTC") from error
+    return name
+
+
+def _region(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if name.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise OptionError(f"--default_region {name!r}", "an ISO 3166 region with telephone numbers, such as US or DE")
+    return name.upper()
+
+
+def _templates(text: str) -> tuple[str, ...]:
+    """The templates of a comma list, ``all`` among them, in their own order."""
+    wanted: set[str] = set()
+    for word in (w.strip() for w in text.split(",")):
+        if word != "all" and word not in (*TEMPLATES, *EXTRA_TEMPLATES):
+            raise OptionError(f"--templates {word!r}", f"all, or of {', '.join((*TEMPLATES, *EXTRA_TEMPLATES))}")
+        wanted |= set(TEMPLATES) if word == "all" else {word}
+    if "clusters" in wanted and "subscribers" not in wanted:
+        raise OptionError("--templates clusters", "subscribers with clusters", "clusters are a column of subscribers")
+    return tuple(t for t in (*TEMPLATES, *EXTRA_TEMPLATES) if t in wanted)
+
+
+def _window(text: str | None) -> Window:
+    return parse_window(text or "all")
+
+
+def _max_ahead(text: str | None) -> int | None:
+    return None if text == "none" else parse_duration(text or "1d", "--max_ahead")
+
+
+def _share(text: str, flag: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise OptionError(f"{flag} {text!r}", "a share from 0 to 1, such as 0.05")
+    return share
+
+
+def _count(text: str, flag: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise OptionError(f"{flag} {text!r}", "a whole number of at least 1")
+    return int(text)
+
+
+def _runner(beam_args: Sequence[str]) -> str:
+    """Value of the last ``--runner``; DirectRunner where there is none."""
+    runner = "DirectRunner"
+    for word, following in zip(beam_args, [*beam_args[1:], ""], strict=True):
+        if word.startswith("--runner="):
+            runner = word.removeprefix("--runner=")
+        elif word == "--runner":
+            runner = following
+    return runner
+
+
+def _without_runner(beam_args: Sequence[str]) -> list[str]:
+    kept, skip = [], False
+    for word in beam_args:
+        if skip or word.startswith("--runner="):
+            skip = False
+        elif word == "--runner":
+            skip = True
+        else:
+            kept.append(word)
+    return kept

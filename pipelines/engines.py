@@ -1,0 +1,115 @@
+"""Which Beam runner carries a run, with the flags that make it safe."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from transforms.errors import OptionError
+
+BEAM_VERSION: Final = "2.77.0"
+IN_PROCESS: Final = ("BundleBasedDirectRunner", "FnApiRunner")
+RUNNERS: Final = ("DirectRunner", *IN_PROCESS, "PrismRunner", "FlinkRunner", "PortableRunner", "DataflowRunner")
+PRISM_EXPERIMENT: Final = "prism_disable_sdf_split"
+_YEAR_SECONDS: Final = 31_536_000
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A runner, its arguments, and why it was taken.
+
+    Attributes:
+        runner: the name Beam knows it by.
+        args: arguments for Beam, ``--runner`` among them.
+        why: one line for the summary.
+        in_process: whether the pipeline runs in this process.
+    """
+
+    runner: str
+    args: tuple[str, ...]
+    why: str
+    in_process: bool
+
+
+def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> Engine:
+    """The engine for a run.
+
+    Args:
+        runner: value of ``--runner``.
+        beam_args: the other arguments for Beam.
+        streaming: whether the input is live.
+
+    Raises:
+        OptionError: for an unknown runner, one that is not there, or flags that would lose data on it.
+    """
+    if runner not in RUNNERS:
+        raise OptionError(f"--runner {runner!r}", f"one of {', '.join(RUNNERS)}")
+    if runner == "DirectRunner":
+        why = "the fastest engine in this process, nothing to install"
+        return _engine("BundleBasedDirectRunner", beam_args, why, in_process=True)
+    if runner == "PrismRunner":
+        return _engine(runner, [*beam_args, *_prism_args(beam_args)], "asked for; its safety flags are set", in_process=True)
+    if runner == "FnApiRunner" and streaming:
+        raise OptionError("--runner FnApiRunner with --streaming", "DirectRunner, PrismRunner or FlinkRunner", "it cannot group a live stream")
+    return _engine(runner, beam_args, "asked for", in_process=runner in IN_PROCESS)
+
+
+def _engine(runner: str, args: Sequence[str], why: str, *, in_process: bool) -> Engine:
+    return Engine(runner, (f"--runner={runner}", *args), why, in_process)
+
+
+def _prism_args(beam_args: Sequence[str]) -> list[str]:
+    """Flags without which Prism loses state silently or stops after 300 s, and where its binary is."""
+    args = [f"--experiments={PRISM_EXPERIMENT}", "--environment_type=LOOPBACK"]
+    _refuse_other(beam_args, "--job_server_timeout", str(_YEAR_SECONDS))
+    _refuse_other(beam_args, "--environment_type", "LOOPBACK")
+    args.append(f"--job_server_timeout={_YEAR_SECONDS}")
+    if not any(a.startswith("--prism_location") for a in beam_args):
+        args.append(f"--prism_location={find_prism()}")
+    return args
+
+
+def _refuse_other(beam_args: Sequence[str], flag: str, value: str) -> None:
+    """Refuses a value of a flag that is not safe on Prism."""
+    for word in beam_args:
+        name, _, given = word.partition("=")
+        if name == flag and given != value:
+            raise OptionError(f"{word} on PrismRunner", f"{flag}={value}, which callbeam sets by itself", "leave it out")
+
+
+def prism_places() -> list[Path]:
+    """Where a Prism binary is looked for, in order."""
+    home = Path.home()
+    cache = Path(os.environ.get("CALLBEAM_CACHE") or home / ".cache" / "callbeam")
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    beam = f"apache_beam-v{BEAM_VERSION}-prism-{platform.system().lower()}-{arch}.zip"
+    on_path = shutil.which("prism")
+    named = os.environ.get("CALLBEAM_PRISM")
+    places = [Path(named)] if named else []
+    places += [cache / f"prism-{BEAM_VERSION}", home / "go" / "bin" / "prism"]
+    places += [Path(on_path)] if on_path else []
+    return [*places, home / ".apache_beam" / "cache" / "prism" / "bin" / beam]
+
+
+def find_prism() -> Path:
+    """The Prism binary.
+
+    Raises:
+        OptionError: where there is none, with how to get it.
+    """
+    named = os.environ.get("CALLBEAM_PRISM")
+    if named and not Path(named).is_file():
+        raise OptionError(f"CALLBEAM_PRISM={named}: no such file", "the path of a Prism binary")
+    for place in prism_places():
+        if place.is_file():
+            return place
+    raise OptionError(
+        "--runner PrismRunner: no Prism binary found",
+        "one in $CALLBEAM_PRISM or " + ", ".join(str(p) for p in prism_places()),
+        f"get it with: go install github.com/apache/beam/sdks/v2/go/cmd/prism@v{BEAM_VERSION}",
+    )

@@ -1,0 +1,114 @@
+"""``python -m pipelines.run``: call detail records in, results out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from callbeam_io.sink import WriteResults
+from callbeam_io.sources.files import FileSource
+from callbeam_io.store import Store
+from pipelines import graph
+from pipelines.preflight import Prepared, prepare
+from pipelines.progress import Progress
+from pipelines.summary import fates, summary
+from transforms.errors import CallbeamError, RequestError
+from transforms.tally import Tally, tally_of, too_many
+
+DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline; the exit status is 0 done, 1 failed, 2 wrong request, 130 cancelled."""
+    try:
+        prepared = prepare(sys.argv[1:] if argv is None else argv)
+    except RequestError as error:
+        print(f"callbeam: {error}", file=sys.stderr)
+        return WRONG
+    return run_batch(prepared)
+
+
+def run_batch(prepared: Prepared) -> int:
+    """A batch run from start to its last word."""
+    config, store = prepared.config, prepared.store
+    started = time.monotonic()
+    run_id = store.start_run(mode="batch", runner=prepared.engine.runner, options=config.as_options())
+    previous = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        run_pipeline(prepared, run_id)
+        judge(store, run_id, config.max_bad_ratio)
+    except KeyboardInterrupt:
+        store.finish_run(run_id, "cancelled")
+        print(f"callbeam: run {run_id} cancelled", file=sys.stderr, flush=True)
+        os._exit(CANCELLED)  # the engine's threads would go on to the end
+    except Exception as error:
+        return _failed(store, run_id, error)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    store.finish_run(run_id, "done")
+    store.prune_runs(config.keep_runs)
+    run = store.run(run_id)
+    engine = f"{prepared.engine.runner} ({prepared.engine.why})"
+    print(summary(store, run, config, prepared.notes, engine, time.monotonic() - started))
+    return DONE
+
+
+def run_pipeline(prepared: Prepared, run_id: str) -> None:
+    """Builds the graph and waits for its end."""
+    config = prepared.config
+    tally = tally_of(run_id)
+    beat = _heartbeat(prepared.store, run_id)
+    with Progress(tally, prepared.inputs.bytes if prepared.engine.in_process else 0, beat):
+        pipeline = beam.Pipeline(options=PipelineOptions(list(prepared.engine.args)))
+        source = FileSource(tuple(prepared.inputs.blocks))
+        graph.build(pipeline, config, run_id, source, WriteResults(config.output, run_id))
+        pipeline.run().wait_until_finish()
+
+
+def _heartbeat(store: Store, run_id: str):  # type: ignore[no-untyped-def]
+    def beat(tally: Tally) -> None:
+        store.update_run(run_id, records_read=tally.read, records_rejected=tally.rejected)
+
+    return beat
+
+
+def judge(store: Store, run_id: str, max_bad_ratio: float) -> None:
+    """Raises `TooManyRejects` where the whole input had too many."""
+    run = store.run(run_id)
+    read, rejected = run["records_read"] or 0, run["records_rejected"] or 0
+    if read and rejected > max_bad_ratio * read:
+        raise too_many(rejected, read, max_bad_ratio)
+
+
+def _failed(store: Store, run_id: str, error: Exception) -> int:
+    cause = tally_of(run_id).fatal or _cause(error)
+    text = str(cause) if isinstance(cause, CallbeamError) else f"{type(cause).__name__}: {cause}"
+    store.finish_run(run_id, "failed", error=text)
+    print(f"callbeam: run {run_id} failed: {text}", file=sys.stderr)
+    print(f"callbeam: {fates(store.run(run_id))}", file=sys.stderr)
+    return FAILED
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of callbeam behind Beam's, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, CallbeamError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
+def _as_interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
