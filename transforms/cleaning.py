@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import apache_beam as beam
@@ -144,3 +145,77 @@ def raw_texts(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
     names = [n for n in RECORD_FIELDS if n in batch.schema.names]
     frame = pl.DataFrame(pl.from_arrow(batch.select(names)))[rows]
     return [json.dumps(row, default=str, ensure_ascii=False) for row in frame.to_dicts()]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A parsed batch of a live source after cleaning, before its lateness is judged."""
+
+    batch: pa.RecordBatch
+    cleaned: Cleaned
+    good_rows: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """Records read."""
+        return self.batch.num_rows
+
+    @property
+    def greatest(self) -> int | None:
+        """Greatest start in microseconds; None without a good record."""
+        start = self.cleaned.records.start
+        return int(start.max()) if len(start) else None
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Cleans what a live source reads, in the source: it has to know start times to judge lateness.
+
+    Attributes:
+        settings: how to clean; ``latest`` is replaced by the clock's time plus ``max_ahead`` at each batch.
+        reference: gives types and directory; called on the worker, must cache.
+        max_ahead: seconds a stamp may be ahead of the clock; None: no limit.
+        clock: seconds since 1970.
+    """
+
+    settings: CleanSettings
+    reference: Callable[[], Reference]
+    max_ahead: int | None
+    clock: Callable[[], float] = time.time
+
+    def clean(self, batch: pa.RecordBatch) -> Ready:
+        """The heavy part; on any thread."""
+        latest = None if self.max_ahead is None else int((self.clock() + self.max_ahead) * 1_000_000)
+        cleaned = clean(batch, replace(self.settings, latest=latest), self.reference().directory)
+        good = np.ones(batch.num_rows, np.bool_)
+        good[cleaned.bad_rows] = False
+        return Ready(batch, cleaned, np.flatnonzero(good))
+
+    def finish(self, ready: Ready | None, horizon: int | None, header: dict[str, Any]) -> Packet:
+        """The packet of a batch; records that started before ``horizon`` (microseconds) are late.
+
+        The header also gets ``read``, ``rejected`` and ``late``. Without a batch only the header is packed.
+        """
+        if ready is None:
+            return Packet(header)
+        records, late = ready.cleaned.records, 0
+        parts = [rejects_of(ready.batch, ready.cleaned, lambda rows: _line_texts(ready.batch, rows))]
+        if horizon is not None and len(records) and int(records.start.min()) < horizon:
+            behind = records.start < horizon
+            late = int(behind.sum())
+            rows = ready.good_rows[behind]
+            judged = Cleaned(records, rows, ["start_time"] * late, ["late"] * late)
+            parts.append(rejects_of(ready.batch, judged, lambda r: _line_texts(ready.batch, r)))
+            records = records.take(~behind)
+        tables = {"records": pa.Table.from_batches([records.to_batch()])}
+        found = [p for p in parts if p is not None]
+        if found:
+            tables["rejects"] = pa.concat_tables(found)
+        counts = {"read": ready.rows, "rejected": len(ready.cleaned.bad_rows), "late": late}
+        return Packet({**header, **counts}, tables)
+
+
+def _line_texts(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
+    if "line" not in batch.schema.names:
+        return [str(r + 1) for r in rows]
+    return [str(v) for v in batch.column("line").take(pa.array(rows)).to_pylist()]

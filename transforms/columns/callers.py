@@ -1,0 +1,224 @@
+"""Counts per subscriber that grow record by record: T4 and T5 of a live shard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from transforms.columns.directory import BusinessTypes
+from transforms.columns.keytable import KeyTable, grown
+from transforms.columns.records import Records
+from transforms.columns.subscribers import (
+    HOURS,
+    Grouping,
+    SubscriberCounts,
+    count_subscribers,
+    group_by_caller,
+)
+from transforms.columns.windows import Window, first_ending_window
+
+_MATRICES: Final = ("types", "weekdays", "hours")
+_SUMS: Final = ("calls", "answered", "messages", "duration", "charge", "international")
+_NEVER: Final = np.iinfo(np.int64).min
+
+
+class Callers:
+    """All subscribers of a shard.
+
+    Of each: interactions by hour over the whole run (for contact hours) and the last record; over a
+    cumulative window also all other counts. Over other windows counts are made from the recent records when
+    they are asked for.
+    """
+
+    def __init__(self, types: BusinessTypes, window: Window) -> None:
+        self._types, self._window = types, window
+        self._table = KeyTable()
+        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._text = np.empty(0, object)
+        self._account = np.empty(0, object)
+        self._account_id = np.empty(0, object)
+        self._account_start = np.empty(0, np.int64)
+        self._changed = np.zeros(0, np.bool_)
+        self._unsaved = np.zeros(0, np.bool_)
+        self.population = np.zeros(HOURS, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def add(self, records: Records) -> None:
+        """Counts distinct records."""
+        if not len(records):
+            return
+        grouping = group_by_caller(records)
+        counts = count_subscribers(records, grouping, self._types)
+        at = self._positions(counts.caller)
+        for name in self._summed():
+            self._columns[name][at] += getattr(counts, name)
+        self._columns["last"][at] = np.maximum(self._columns["last"][at], counts.last)
+        self._columns["first"][at] = np.minimum(self._columns["first"][at], counts.first)
+        self._keep_texts(at, counts, records, grouping)
+        self._changed[at] = self._unsaved[at] = True
+        self.population += counts.hours.sum(axis=0, dtype=np.int64)
+
+    def _summed(self) -> tuple[str, ...]:
+        return (*_MATRICES, *_SUMS) if self._window.cumulative else ("hours",)
+
+    def _positions(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        at = self._table.find_or_add(codes.view(np.uint64))
+        size = len(self._table)
+        if not self._columns:
+            self._columns = self._empty_columns()
+        for name, column in self._columns.items():
+            fill = {"last": _NEVER, "first": np.iinfo(np.int64).max}.get(name, 0)
+            self._columns[name] = grown(column, size, fill)
+        self._changed, self._unsaved = (grown(c, size) for c in (self._changed, self._unsaved))
+        self._account_start = grown(self._account_start, size, _NEVER)
+        self._text, self._account, self._account_id = (
+            _grown_objects(c, size) for c in (self._text, self._account, self._account_id)
+        )
+        return at
+
+    def _empty_columns(self) -> dict[str, NDArray[np.generic]]:
+        widths = {"types": len(self._types.names), "weekdays": 7, "hours": HOURS}
+        columns: dict[str, NDArray[np.generic]] = {"last": np.empty(0, np.int64), "first": np.empty(0, np.int64)}
+        for name in self._summed():
+            columns[name] = np.zeros((0, widths[name]), np.uint32) if name in widths else np.zeros(0, np.int64)
+        return columns
+
+    def _keep_texts(
+        self, at: NDArray[np.int64], counts: SubscriberCounts, records: Records, grouping: Grouping
+    ) -> None:
+        """Keeps texts of parties that are no numbers, and the account of the greatest (start, id)."""
+        if counts.text is not None:
+            named = np.flatnonzero(counts.text.is_not_null().to_numpy())
+            self._text[at[named]] = counts.text.gather(named).to_numpy()
+        if counts.account is None:
+            return
+        start, ids = _newest(records, grouping)
+        known_start, known_id = self._account_start[at], self._account_id[at]
+        newer = start > known_start
+        for row in np.flatnonzero(start == known_start):
+            newer[row] = (ids[row] or "") > (known_id[row] or "")
+        rows = at[newer]
+        self._account[rows] = counts.account.to_numpy()[newer] if len(rows) else []
+        self._account_start[rows], self._account_id[rows] = start[newer], ids[newer]
+
+    def changed(self) -> NDArray[np.int64]:
+        """Positions of subscribers with records since `written` was last called."""
+        return np.flatnonzero(self._changed[: len(self)])
+
+    def everyone(self) -> NDArray[np.int64]:
+        """Positions of all subscribers."""
+        return np.arange(len(self))
+
+    def written(self, at: NDArray[np.int64]) -> None:
+        """These subscribers' rows are on their way to the store."""
+        self._changed[at] = False
+
+    def hours(self, at: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Interactions by hour over the whole run, len(at) x 24."""
+        return self._columns["hours"][at] if self._columns else np.zeros((0, HOURS), np.uint32)  # type: ignore[return-value]
+
+    def window_starts(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Start second of the window that each row is of."""
+        return first_ending_window(self._last(at), self._window)
+
+    def _last(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._columns["last"][at] if self._columns else np.empty(0, np.int64)  # type: ignore[return-value]
+
+    def counts(self, at: NDArray[np.int64], recent: list[Records]) -> SubscriberCounts:
+        """Counts of some subscribers, each over the first window to end after its last record.
+
+        Args:
+            at: positions.
+            recent: records of the last windows; not looked at where the window is cumulative.
+        """
+        if self._window.cumulative:
+            return self._cumulative(at)
+        wanted = np.full(len(self) + 1, np.iinfo(np.int64).max)  # the last one is for unknown callers
+        wanted[at] = self.window_starts(at)
+        parts = []
+        lowest = int(wanted[at].min()) if len(at) else 0
+        for records in recent:
+            if len(records) and int(records.seconds.max()) >= lowest:
+                position = self._table.find(records.caller.view(np.uint64))
+                parts.append(records.take(records.seconds >= wanted[position]))
+        return self._with_texts(_counted(parts, self._types))
+
+    def _cumulative(self, at: NDArray[np.int64]) -> SubscriberCounts:
+        columns = {n: self._columns[n][at] for n in (*self._summed(), "first", "last")}
+        caller = self._table.keys[at].view(np.int64)
+        return self._with_texts(SubscriberCounts(caller=caller, account=None, text=None, **columns))  # type: ignore[arg-type]
+
+    def _with_texts(self, counts: SubscriberCounts) -> SubscriberCounts:
+        at = self._table.find(counts.caller.view(np.uint64))
+        text, account = (pl.Series(list(c[at]), dtype=pl.String) for c in (self._text, self._account))
+        return replace(counts, text=text, account=account)
+
+    def positions_of(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions of party codes, -1 where one never called."""
+        return self._table.find(codes.view(np.uint64))
+
+    def saved(self, *, everything: bool = False) -> pa.Table:
+        """Absolute values of the subscribers that changed since the last call (or of all)."""
+        size = len(self)
+        at = np.arange(size) if everything else np.flatnonzero(self._unsaved[:size])
+        self._unsaved[at] = False
+        columns: dict[str, pa.Array] = {"caller": pa.array(self._table.keys[at].view(np.int64))}
+        for name, column in self._columns.items():
+            values = pa.array(np.ascontiguousarray(column[at]).reshape(-1))
+            columns[name] = (
+                pa.FixedSizeListArray.from_arrays(values, column.shape[1]) if column.ndim > 1 else values
+            )
+        for name, texts in (("text", self._text), ("account", self._account), ("account_id", self._account_id)):
+            columns[name] = pa.array(list(texts[at]), pa.large_string())
+        columns["account_start"] = pa.array(self._account_start[at])
+        return pa.table(columns)
+
+    def restore(self, saved: pa.Table) -> None:
+        """Sets subscribers to saved values; later tables overwrite earlier ones."""
+        at = self._positions(saved.column("caller").to_numpy())
+        for name, column in self._columns.items():
+            values = saved.column(name).combine_chunks()
+            column[at] = values.flatten().to_numpy().reshape(len(at), -1) if column.ndim > 1 else values.to_numpy()
+        self._text[at], self._account[at], self._account_id[at] = (
+            saved.column(n).to_numpy() for n in ("text", "account", "account_id")
+        )
+        self._account_start[at] = saved.column("account_start").to_numpy()
+        self._changed[at] = True
+        hours = self._columns["hours"][: len(self)]
+        self.population = hours.sum(axis=0, dtype=np.int64)
+
+
+def _counted(parts: list[Records], types: BusinessTypes) -> SubscriberCounts:
+    from transforms.columns.records import concat, from_batches
+
+    records = concat(parts) if parts else from_batches([])
+    return count_subscribers(records, group_by_caller(records), types)
+
+
+def _newest(records: Records, grouping: Grouping) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Start and id of each subscriber's record that is greatest by both."""
+    start = np.full(len(grouping), _NEVER)
+    np.maximum.at(start, grouping.group, records.start)
+    ids = np.full(len(grouping), "", object)
+    if "id" in records.text:
+        rows = np.flatnonzero(records.start == start[grouping.group])
+        texts = records.text["id"].gather(rows).fill_null("").to_numpy()
+        for row, text in zip(rows, texts, strict=True):
+            group = grouping.group[row]
+            ids[group] = max(ids[group], text)
+    return start, ids
+
+
+def _grown_objects(array: NDArray[np.object_], size: int) -> NDArray[np.object_]:
+    if size <= len(array):
+        return array
+    bigger = np.empty(max(size, 2 * len(array)), object)
+    bigger[: len(array)] = array
+    return bigger

@@ -1,0 +1,193 @@
+"""One live shard: everything it knows, fed record by record, asked for what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from transforms.columns.analysis import Plan
+from transforms.columns.callers import Callers
+from transforms.columns.cells import CellSums, Layout, cells_table, from_cells_table
+from transforms.columns.records import Records, concat, from_batches
+from transforms.columns.seen import SeenRecords
+from transforms.columns.subscribers import subscriber_rows
+from transforms.columns.templates import Reference
+from transforms.columns.windows import Window
+
+_NEVER = -(1 << 40)
+FATES = ("read", "good", "rejected", "duplicate", "conflicting", "late")
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """What a live shard keeps and fills.
+
+    Attributes:
+        plan: the templates, over ``plan.window`` (T1, T2, T3 and the type graph).
+        subscriber_window: of the table of subscribers.
+        lateness: seconds that a record may be behind the watermark.
+        history: seconds that interactions are kept for rules.
+    """
+
+    plan: Plan
+    subscriber_window: Window
+    lateness: int
+    history: int = 0
+
+    @property
+    def retention(self) -> int:
+        """How long records are kept, in seconds of event time behind the watermark."""
+        return max(self.lateness + self.subscriber_window.size, self.history)
+
+
+@dataclass
+class LiveShard:
+    """The state of one shard of subscribers."""
+
+    live: LivePlan
+    reference: Reference
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
+
+    def __post_init__(self) -> None:
+        self.layout = Layout.of(self.live.plan.groups, self.reference, self.live.plan.window)
+        self.seen = SeenRecords()
+        self.cells = CellSums()
+        self.callers = Callers(self.reference.types, self.live.subscriber_window)
+        self._log: list[Records] = []
+        self._fresh: list[Records] = []
+        self.watermark = _NEVER
+        self.greatest = _NEVER
+        self.version = self.entries = 0  # of the engine's copy, see `transforms.durable`
+
+    def add(self, records: Records, counts: Mapping[str, int]) -> Records:
+        """Takes records in, duplicates among them.
+
+        Args:
+            records: of this shard's subscribers, none of them late.
+            counts: of the batch they came in (read, rejected, late), where this shard is to count them.
+
+        Returns:
+            The records that count.
+        """
+        for name, n in counts.items():
+            self.counts[name] += n
+        fresh, conflicting = self.seen.new(records)
+        kept = records if fresh.all() else records.take(fresh)
+        self.counts["good"] += len(kept)
+        self.counts["duplicate"] += len(records) - len(kept)
+        self.counts["conflicting"] += conflicting
+        self._count(kept)
+        if len(kept):
+            self._fresh.append(kept)
+            self.greatest = max(self.greatest, int(kept.seconds.max()))
+        return kept
+
+    def _count(self, records: Records) -> None:
+        self.cells.add(records, self.layout, self.reference)
+        if self.live.plan.with_subscribers:
+            self.callers.add(records)
+        if len(records):
+            self._log.append(records)
+
+    def advance(self, watermark: int) -> None:
+        """Forgets what is too old to matter, at a watermark in seconds."""
+        self.watermark = max(self.watermark, watermark)
+        self.seen.forget_before(watermark - self.live.lateness)
+        window = self.live.plan.window
+        if not window.cumulative:
+            oldest = watermark - self.live.lateness - window.size
+            self.cells.drop_before(oldest // self.layout.step)
+        horizon = watermark - self.live.retention
+        while self._log and int(self._log[0].seconds.max()) < horizon:
+            self._log.pop(0)
+
+    def changed_cells(self) -> pa.Table:
+        """Cells of T1, T2, T3 and the type graph that changed since the last call, absolute."""
+        return cells_table(*self.cells.take_changed())
+
+    def subscriber_changes(self, *, everyone: bool = False) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
+        """Rows of subscribers that changed since the last call (or of all), and their interactions by hour.
+
+        The rows lack the contact columns, which depend on everybody.
+        """
+        at = self.callers.everyone() if everyone else self.callers.changed()
+        if not len(at):
+            return pl.DataFrame(), np.zeros((0, 24), np.uint32)
+        self.callers.written(at)
+        counts = self.callers.counts(at, self._recent(at))
+        rows = subscriber_rows(counts, self.reference.types, self.live.subscriber_window)
+        return rows, self.callers.hours(self.callers.positions_of(counts.caller))
+
+    def _recent(self, at: NDArray[np.int64]) -> list[Records]:
+        if self.live.subscriber_window.cumulative:
+            return []
+        if len(self._log) > 64:
+            self._merge_log()
+        return self._log
+
+    def _merge_log(self) -> None:
+        """Small chunks become one; chunks stay in the order of arrival."""
+        big = [r for r in self._log if len(r) >= 1 << 18]
+        small = [r for r in self._log if len(r) < 1 << 18]
+        self._log = [*big, concat(small)] if small else big
+
+    def delta(self, *, light: bool = False) -> dict[str, pa.Table]:
+        """What changed since the last call: new records and absolute values of subscribers.
+
+        ``light``: only the records, from which the rest follows when all deltas since the last
+        `everything` are put together.
+        """
+        fresh, self._fresh = self._fresh, []
+        tables = {} if light else self._absolute(self.callers.saved())
+        return {**tables, **_records_table(fresh)}
+
+    def everything(self) -> dict[str, pa.Table]:
+        """The whole state, in place of all deltas so far."""
+        self._fresh = []
+        return {**self._absolute(self.callers.saved(everything=True)), **_records_table(self._log)}
+
+    def _absolute(self, callers: pa.Table) -> dict[str, pa.Table]:
+        tables = {"callers": callers}
+        if self.live.plan.window.cumulative:
+            tables["cells"] = cells_table(*self.cells.all())
+        return tables
+
+    def restore(self, deltas: list[Mapping[str, pa.Table]], counts: Mapping[str, int], watermark: int) -> None:
+        """Builds the state again from all deltas in order, the counts and the watermark of the last."""
+        last = max((i for i, d in enumerate(deltas) if "callers" in d), default=-1)
+        logs = [from_batches(d["records"].to_batches()) if "records" in d else None for d in deltas]
+        for delta, log in zip(deltas[: last + 1], logs, strict=False):
+            if "callers" in delta:
+                self.callers.restore(delta["callers"])
+            if log is not None:
+                self._remember(log, watermark)
+        if last >= 0 and "cells" in deltas[last]:
+            self.cells.put(*from_cells_table(deltas[last]["cells"]))
+        for log in logs[last + 1 :]:
+            if log is not None:
+                self.seen.new(log)
+                self._count(log)
+        self.cells.take_changed()
+        self.callers.written(self.callers.everyone())
+        self.counts = {**dict.fromkeys(FATES, 0), **counts}
+        self.greatest = max([_NEVER, *(int(r.seconds.max()) for r in self._log)])
+        self.advance(watermark)
+
+    def _remember(self, log: Records, watermark: int) -> None:
+        """Takes back records that the saved values of subscribers already count."""
+        self.seen.new(log)
+        self._log.append(log)
+        window = self.live.plan.window
+        if not window.cumulative:  # older panes may be incomplete in the log, and can change no more
+            oldest = (watermark - self.live.lateness - window.size) // self.layout.step * self.layout.step
+            self.cells.add(log.take(log.seconds >= oldest), self.layout, self.reference)
+
+
+def _records_table(records: list[Records]) -> dict[str, pa.Table]:
+    tables = [pa.Table.from_batches([r.to_batch()]) for r in records if len(r)]
+    return {"records": pa.concat_tables(tables, promote_options="default")} if tables else {}

@@ -1,0 +1,84 @@
+"""From what live shards say to rows of result tables: the sums over shards of what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from transforms.columns.analysis import empty_subscribers
+from transforms.columns.cells import CellSums, Layout, from_cells_table, template_rows, window_totals, windows_to_write
+from transforms.columns.contact import SPAN, best_span
+from transforms.columns.live import LivePlan
+from transforms.columns.subscribers import HOURS
+from transforms.columns.templates import Reference
+
+
+@dataclass
+class LiveTables:
+    """What the last step remembers of all shards.
+
+    Shards send absolute values, so that a message that comes twice changes nothing.
+    """
+
+    live: LivePlan
+    reference: Reference
+    shards: int
+    counts: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layout = Layout.of(self.live.plan.groups, self.reference, self.live.plan.window)
+        self._cells = [CellSums() for _ in range(self.shards)]
+        self._population = np.zeros((self.shards, HOURS), np.int64)
+        self._pending: list[NDArray[np.int64]] = []
+
+    def put(self, shard: int, cells: pa.Table, *, quiet: bool = False) -> None:
+        """Takes the changed cells of a shard; ``quiet``: their windows are written already."""
+        if cells.num_rows:
+            values = from_cells_table(cells)
+            self._cells[shard].put(*values)
+            if not quiet:
+                self._pending.append(values[0])
+
+    def put_counts(self, shard: int, counts: dict[str, int], population: list[int]) -> None:
+        """Takes the records by fate and the interactions by hour of a shard, both absolute."""
+        self.counts[shard] = counts
+        self._population[shard] = population
+
+    def rows(self) -> dict[str, pl.DataFrame]:
+        """Rows of T1, T2, T3 and the type graph for every window with a changed cell."""
+        if not self._pending:
+            return {}
+        changed = np.unique(np.concatenate(self._pending))
+        self._pending = []
+        totals = window_totals(windows_to_write(changed, self.layout), self.layout, self._cells)
+        return template_rows(totals, self.layout, self.reference)
+
+    def subscriber_rows(self, rows: pl.DataFrame, hours: NDArray[np.uint32]) -> pl.DataFrame:
+        """Rows of ``subscribers`` with the contact span that follows from what is known of everybody now.
+
+        The hit rate needs the whole history in order and is left to batch runs, like the cluster.
+        """
+        if not rows.height:
+            return empty_subscribers()
+        start = best_span(hours, self._population.sum(axis=0))
+        return rows.with_columns(
+            pl.Series("contact_from", start.astype(np.int64)),
+            pl.Series("contact_to", ((start + SPAN) % HOURS).astype(np.int64)),
+        )
+
+    def total_counts(self) -> dict[str, int]:
+        """Records by fate over all shards."""
+        names = {n for c in self.counts.values() for n in c}
+        return {n: sum(c.get(n, 0) for c in self.counts.values()) for n in sorted(names)}
+
+    def advance(self, watermark: int) -> None:
+        """Forgets windows that no record can change any more, at a watermark in seconds."""
+        window = self.live.plan.window
+        if not window.cumulative:
+            oldest = (watermark - self.live.lateness - window.size) // self.layout.step
+            for cells in self._cells:
+                cells.drop_before(oldest)

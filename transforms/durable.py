@@ -1,0 +1,62 @@
+"""A shard's state where the engine keeps it: a log of changes in Beam's state, a live copy in the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from transforms.columns.live import LiveShard
+from transforms.packets import Packet
+from transforms.registry import LiveRun
+
+_COMPACT_AFTER = 200
+
+
+class DurableCells:
+    """One shard, for the time of one call.
+
+    On an engine without durable state (``state`` is None) it is this process's own. Otherwise the process's
+    copy counts only if its version is the one in the engine's state; a restored or moved key is built again
+    from the log.
+    """
+
+    def __init__(
+        self, key: str, make: Callable[[], LiveShard], state: Any, version: Any, run: LiveRun, number: int
+    ) -> None:
+        self._state, self._version, self._run, self._number = state, version, run, number
+        self.shard = run.shard(number, make)
+        if state is None:
+            return
+        expected = version.read() or 0
+        if self.shard.version != expected:
+            self.shard = make()
+            replay(self.shard, state.read())
+            self.shard.version = expected
+            run.shards[number] = self.shard
+
+    def save(self, packet: Packet) -> None:
+        """Writes what the last packet changed."""
+        if self._state is None:
+            return
+        header = {"counts": self.shard.counts, "watermark": self.shard.watermark}
+        self.shard.version += 1
+        self._version.write(self.shard.version)
+        self.shard.entries += 1
+        if self.shard.entries >= _COMPACT_AFTER:
+            self._state.clear()
+            self._state.add(Packet({**header, "n": self.shard.version}, self.shard.everything()))
+            self.shard.entries = 1
+        elif packet.tables or packet.header.get("tick"):
+            self._state.add(Packet({**header, "n": self.shard.version}, self.shard.delta(light=True)))
+
+
+def replay(shard: LiveShard, log: Iterable[Packet]) -> None:
+    """Builds a shard from its log; entries come in any order."""
+    entries = sorted(log, key=lambda p: int(p.header["n"]))
+    if not entries:
+        return
+    tables: list[dict[str, pa.Table]] = [dict(p.tables) for p in entries]
+    shard.restore(tables, entries[-1].header["counts"], entries[-1].header["watermark"])
+    shard.entries = len(entries)
