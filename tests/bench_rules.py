@@ -1,0 +1,152 @@
+"""Speed of twenty rules, as a ratio to sorting the same interactions' callers with NumPy on the same machine.
+
+    PYTHONPATH=.:tests python tests/bench_rules.py 10000000 [--profile]
+
+One core; shards one after the other, as a worker sees them.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import cProfile
+import pstats
+import time
+
+import numpy as np
+
+from transforms.columns.directory import BusinessTypes
+from transforms.columns.rules.evaluate import evaluate
+from transforms.columns.rules.interactions import Interactions
+from transforms.columns.rules.memory import Memory
+from transforms.columns.rules.people import Context
+from transforms.rules.language import ActiveRule
+from transforms.rules.parse import parse_rules
+from transforms.schema import BUSINESS_TYPES, PRIVATE
+
+SHARDS = 64
+DAYS = 30
+BEGIN = 1_700_000_000 // 86400 * 86400
+REGIONS = ("ZZ", "US", "CA", "GB", "DE", "FR", "BR", "IN")
+
+
+def interactions(n: int, subscribers: int) -> Interactions:
+    """A month of interactions in order of time: few callers make many, most of the types are Private."""
+    rng = np.random.default_rng(1)
+    caller = (subscribers * rng.beta(0.7, 1.3, n)).astype(np.int64)
+    region = rng.choice(len(REGIONS), n, p=[0.02, 0.86, 0.03, 0.03, 0.02, 0.02, 0.01, 0.01])
+    kinds = rng.choice(8, n, p=[0.5, 0.07, 0.07, 0.02, 0.3, 0.01, 0.01, 0.02])
+    start = BEGIN + np.sort(rng.integers(0, DAYS * 86400, n))
+    types = rng.choice(len(BUSINESS_TYPES), n, p=[*[0.025] * 15, 0.625])
+    return Interactions(
+        caller=12_000_000_000 + caller * 7919 % (1 << 40),
+        called=13_000_000_000 + rng.integers(0, subscribers, n),
+        start=start,
+        charge=rng.integers(0, 2_000_000, n),
+        duration=rng.exponential(120, n).astype(np.int32),
+        called_region=region.astype(np.uint16),
+        called_type=types.astype(np.uint8),
+        kind=kinds.astype(np.uint8),
+        hour=(start // 3600 % 24).astype(np.uint8),
+        weekday=((start // 86400 + 3) % 7).astype(np.uint8),
+    )
+
+
+def condition(field: str, operator: str, value: object, window: str = "", **where: list[object]) -> dict[str, object]:
+    found: dict[str, object] = {"field": field, "operator": operator, "value": value}
+    return found | ({"window": window} if window else {}) | ({"where": where} if where else {})
+
+
+def twenty() -> list[dict[str, object]]:
+    """Rules of all kinds, from rare to frequent."""
+    of = condition
+    whens = [
+        [
+            of("international", ">=", 5, "30d"),
+            of("interactions", ">=", 1, "6h", business_type=["Banking"]),
+            of("tag", "in", ["Business"], "30d"),
+        ],
+        [of("interactions", ">=", 3, "7d", business_type=["Banking"])],
+        [of("calls", ">=", 3, "7d", business_type=["Food (including takeaway)"]), of("messages", "<", 2, "7d")],
+        [of("duration_s", ">=", 7200, "30d"), of("answered", ">=", 20, "30d")],
+        [of("charge", ">", 12.5, "7d")],
+        [of("distinct_numbers", ">=", 12, "7d")],
+        [of("distinct_regions", ">=", 4, "14d")],
+        [of("best_hour", "between", [20, 23], "30d"), of("interactions", ">=", 8, "30d")],
+        [of("best_weekday", "in", [5, 6], "30d"), of("answered", ">=", 6, "7d")],
+        [of("tag", "=", "Health", "30d"), of("interactions", ">=", 3, "30d", tag=["Health"])],
+        [of("business_type", "in", ["School"], "14d"), of("calls", ">=", 3, "14d")],
+        [of("calls", ">=", 2, "1d", hour=[0, 1, 2, 3, 4], weekday=[5, 6])],
+        [of("calls", ">=", 3, "1d", call_result=["BUSY", "NO_ANSWER"])],
+        [of("messages", ">=", 10, "1d")],
+        [of("subscriber_region", "in", ["GB", "DE"]), of("international", ">=", 4, "7d")],
+        [of("interactions", ">=", 1, "30d", region=["BR"]), of("interactions", ">=", 2, "30d", region=["IN"])],
+        [of("interactions", ">=", 40, "30d"), of("interactions", "=", 0, "3d")],
+        [of("calls", "between", [5, 8], "12h")],
+        [of("duration_s", ">=", 1800, "1d", tag=["AD"]), of("distinct_numbers", ">=", 3, "1d", tag=["AD"])],
+        [of("tag", "notIn", ["Private"], "all"), of("interactions", ">=", 6, "30d")],
+    ]
+    limits = [{"repeat": "never"}, {"repeat": "on_reentry", "cooldown": "7d"}, {"repeat": "always", "cooldown": "7d"}]
+    return [
+        {
+            "name": f"Rule {k}",
+            "when": {"combinator": "and", "rules": rules},
+            "offer": {"code": f"R{k}"},
+            "limits": limits[k % 3],
+        }
+        for k, rules in enumerate(whens)
+    ]
+
+
+def shards(rows: Interactions) -> list[Interactions]:
+    shard = (rows.caller * np.int64(-7046029254386353131)).view(np.uint64) >> np.uint64(58)
+    order = np.argsort(shard.astype(np.uint8), kind="stable")
+    edges = np.searchsorted(shard[order], np.arange(SHARDS + 1))
+    return [rows.take(order[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def regions_of(codes: np.ndarray) -> np.ndarray:
+    return (codes % 7 // 2 + 1).astype(np.uint16)
+
+
+def batch(parts: list[Interactions], rules: list[ActiveRule], pane: int) -> tuple[float, np.ndarray]:
+    """Seconds of one call per shard, and the number of firings per rule."""
+    context = Context(BusinessTypes.of(BUSINESS_TYPES, PRIVATE), REGIONS, regions_of)
+    upto = (BEGIN + DAYS * 86400) // pane * pane
+    began, fired = time.perf_counter(), np.zeros(len(rules), np.int64)
+    for part in parts:
+        firings, _ = evaluate(rules, part, context, after=0, upto=upto, pane=pane, memory=Memory())
+        fired += np.bincount(firings.rule, minlength=len(rules))
+    return time.perf_counter() - began, fired
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=2_000_000)
+    parser.add_argument("--pane", type=int, default=3600)
+    parser.add_argument("--each", action="store_true", help="time every rule alone, too")
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    rows = interactions(options.rows, max(options.rows // 10, 1))
+    began = time.perf_counter()
+    np.argsort(rows.caller)
+    sort = time.perf_counter() - began
+    parts, rules = shards(rows), [ActiveRule(rule) for rule in parse_rules(twenty())]
+    profile = cProfile.Profile() if options.profile else None
+    if profile:
+        profile.enable()
+    took, fired = batch(parts, rules, options.pane)
+    if profile:
+        profile.disable()
+        pstats.Stats(profile).sort_stats("tottime").print_stats(28)
+    print(f"{len(rows)} interactions, {len(rules)} rules: {took:.2f} s, {took / sort:.1f} x an argsort ({sort:.2f} s)")
+    print(f"{fired.sum()} firings, by rule {fired.tolist()}")
+    alone = [batch(parts, [rule], options.pane)[0] for rule in rules] if options.each else []
+    print("".join(f"\n  {t:6.2f} s  {r.rule.when.rules}" for t, r in zip(alone, rules, strict=False)))
+
+
+if __name__ == "__main__":
+    main()

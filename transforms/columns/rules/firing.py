@@ -1,0 +1,88 @@
+"""When a rule fires, given where its condition holds: repeat, cooldown and the limit per subscriber."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.columns.rules.arrays import Bools, Ints, ceil_div
+from transforms.columns.rules.memory import NEVER, RuleMemory
+from transforms.columns.rules.spans import Spans
+from transforms.columns.rules.table import Clock, Table
+from transforms.rules.language import Limits
+
+_UNLIMITED: Final = np.iinfo(np.int64).max
+
+
+def entries(spans: Spans, not_at: Ints) -> Spans:
+    """The starts of spans, where the condition comes to hold, but for these numbers (it held before them)."""
+    start = spans.start[~np.isin(spans.start, not_at)] if len(not_at) else spans.start
+    return Spans(start, start + 1)
+
+
+def pick(where: Spans, limits: Limits, memory: RuleMemory, table: Table) -> Ints:
+    """The numbers at which a rule fires, ascending.
+
+    Args:
+        where: it may, each span of one subscriber.
+        limits: of the rule.
+        memory: of the rule's firings so far.
+        table: whose numbers they are.
+    """
+    clock = table.clock
+    owner = where.start // clock.stride
+    new = np.append(True, owner[1:] != owner[:-1])[: where.size]
+    first = np.flatnonzero(new)
+    person = owner[first]
+    last, count, barred = memory.of(table.codes[person])
+    left = _left(limits, count, barred)
+    after = _not_before(limits, last, clock)
+    cooldown = max(ceil_div(limits.cooldown, clock.pane), 1)
+    edges = np.append(first, where.size)
+    return _rounds(
+        where, Row(person * clock.stride, edges[:-1], edges[1:] - 1), left, after, cooldown, clock.high
+    )
+
+
+def _left(limits: Limits, count: NDArray[np.int32], barred: Bools) -> Ints:
+    """How many firings each subscriber may still have."""
+    most = np.full(len(count), _UNLIMITED)
+    if limits.max_per_subscriber is not None:
+        most = np.maximum(limits.max_per_subscriber - count.astype(np.int64), 0)
+    if limits.repeat == "never":
+        return np.where((count > 0) | barred, 0, np.minimum(most, 1))
+    return most
+
+
+def _not_before(limits: Limits, last: Ints, clock: Clock) -> Ints:
+    """The first pane end at which each subscriber's cooldown is over."""
+    fired = last != NEVER
+    over = -(-(np.where(fired, last, 0) + limits.cooldown) // clock.pane) - clock.origin
+    return np.where(fired, np.maximum(over, 0), 0)
+
+
+class Row(NamedTuple):
+    """Per subscriber: number of its pane end 0, and positions of its first and last span."""
+
+    base: Ints
+    first: Ints
+    last: Ints
+
+
+def _rounds(where: Spans, row: Row, left: Ints, after: Ints, cooldown: int, high: int) -> Ints:
+    """Each round takes everybody's next firing: the first chance at or after the end of the cooldown."""
+    found = []
+    going = np.flatnonzero((left > 0) & (after <= high))
+    while len(going):
+        floor = row.base[going] + after[going]
+        span = np.maximum(np.searchsorted(where.end, floor, "right"), row.first[going])
+        there = span <= row.last[going]
+        going, span, floor = going[there], span[there], floor[there]
+        fired = np.maximum(where.start[span], floor)
+        found.append(fired)
+        left[going] -= 1
+        after[going] = fired - row.base[going] + cooldown
+        going = going[(left[going] > 0) & (after[going] <= high)]
+    return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)

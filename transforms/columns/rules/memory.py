@@ -1,0 +1,123 @@
+"""What has to be remembered of rules from one call to the next: very little, as the interactions are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from transforms.columns.rules.arrays import Bools, Ints, find
+
+NEVER: Final = np.iinfo(np.int64).min
+Activation = tuple[int, int | None]
+"""Version and ``active_from``: which activation of a rule is meant."""
+
+
+@dataclass(frozen=True)
+class RuleMemory:
+    """What is remembered of one rule, over all its versions; rows in ascending order of ``codes``.
+
+    Attributes:
+        begun: the newest activation whose beginning has been decided; None: none yet.
+        codes: the subscribers that there is something to remember of.
+        last: second of the last firing kept, `NEVER` without one.
+        count: firings kept.
+        barred: treated as having fired by ``start: entering`` of the newest activation.
+    """
+
+    begun: Activation | None = None
+    codes: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    last: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    count: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    barred: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+
+    def of(self, codes: Ints) -> tuple[Ints, NDArray[np.int32], Bools]:
+        """``last``, ``count`` and ``barred`` of these subscribers."""
+        if not len(self.codes):
+            return np.full(len(codes), NEVER), np.zeros(len(codes), np.int32), np.zeros(len(codes), np.bool_)
+        row, there = find(self.codes, codes)
+        return (
+            np.where(there, self.last[row], NEVER),
+            np.where(there, self.count[row], 0),
+            there & self.barred[row],
+        )
+
+    def after(self, codes: Ints, seconds: Ints) -> RuleMemory:
+        """With these firings added: subscribers and the pane ends they fired at, all after the last ones."""
+        if not len(codes):
+            return self
+        fired, row = np.unique(codes, return_inverse=True)
+        merged = self._with_rows(fired)
+        place = np.searchsorted(merged.codes, fired)
+        merged.count[place] += np.bincount(row).astype(np.int32)
+        np.maximum.at(merged.last, place[row], seconds)
+        return merged
+
+    def begin(self, activation: Activation, barred: Ints) -> RuleMemory:
+        """With another activation begun, which bars these ascending subscribers."""
+        freed = RuleMemory(activation, self.codes, self.last, self.count, np.zeros(len(self.codes), np.bool_))
+        merged = freed._with_rows(barred)
+        merged.barred[np.searchsorted(merged.codes, barred)] = True
+        return merged
+
+    def _with_rows(self, codes: Ints) -> RuleMemory:
+        """A copy that has a row for each of these subscribers."""
+        everybody = np.union1d(self.codes, codes)
+        return RuleMemory(self.begun, everybody, *self.of(everybody))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of all rules, by rule_id."""
+
+    rules: Mapping[str, RuleMemory] = field(default_factory=dict)
+
+    def of(self, rule_id: str) -> RuleMemory:
+        """What is remembered of one rule."""
+        return self.rules.get(rule_id, RuleMemory())
+
+    def replaced(self, changed: Mapping[str, RuleMemory]) -> Memory:
+        """With these rules' memories in place of the old ones."""
+        return Memory({**self.rules, **changed})
+
+    def to_arrow(self) -> pa.Table:
+        """As an Arrow table, a row per rule that holds its columns as lists."""
+        rows = [
+            {
+                "rule_id": rule_id,
+                "version": None if m.begun is None else m.begun[0],
+                "active_from": None if m.begun is None else m.begun[1],
+                **{name: getattr(m, name) for name in _COLUMNS},
+            }
+            for rule_id, m in sorted(self.rules.items())
+        ]
+        return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+_COLUMNS: Final = ("codes", "last", "count", "barred")
+SCHEMA: Final = pa.schema(
+    [
+        ("rule_id", pa.string()),
+        ("version", pa.int64()),
+        ("active_from", pa.int64()),
+        ("codes", pa.large_list(pa.int64())),
+        ("last", pa.large_list(pa.int64())),
+        ("count", pa.large_list(pa.int32())),
+        ("barred", pa.large_list(pa.bool_())),
+    ]
+)
+"""The Arrow shape of a memory."""
+
+
+def memory_from_arrow(table: pa.Table) -> Memory:
+    """A memory from `Memory.to_arrow`."""
+    rules = {}
+    for k, row in enumerate(table.select(["rule_id", "version", "active_from"]).to_pylist()):
+        begun = None if row["version"] is None else (row["version"], row["active_from"])
+        columns = (table.column(n)[k].values.to_numpy(zero_copy_only=False) for n in _COLUMNS)
+        rules[row["rule_id"]] = RuleMemory(begun, *columns)
+    return Memory(rules)

@@ -1,0 +1,124 @@
+"""Where a condition holds, as spans of numbers: found by sorted steps, never pane by pane.
+
+A *flow* is what moves a number up and down: ascending numbers at which something enters and at which something
+leaves, the same many of both, and per subscriber as many. The value is how much has entered less what has left.
+As all that leaves had entered before in the same order, "the value is at least k" holds from an entering until
+the k-th entering back from there (itself the first) leaves again, whatever enters in between.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from transforms.columns.rules import modes
+from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.plan import Leaf
+from transforms.columns.rules.spans import (
+    Spans,
+    complement,
+    everything,
+    intersect,
+    merged,
+    nothing,
+    unite,
+    where_true,
+)
+from transforms.columns.rules.table import Table
+
+_FEW = 0.5  # evaluate for some subscribers only where they have less than this share of the interactions
+
+
+class Flow(NamedTuple):
+    """Ascending numbers of entering and leaving; ``totals`` of weights (0 first) where not all weigh 1."""
+
+    enter: Ints
+    leave: Ints
+    totals: Ints | None = None
+
+    def at_least(self, least: int) -> Spans:
+        """Where the value is at least ``least`` (1 or more)."""
+        if self.totals is None:
+            return merged(self.enter[least - 1 :], self.leave[: max(len(self.leave) - least + 1, 0)])
+        back = np.searchsorted(self.totals, self.totals[1:] - least, "right") - 1
+        reached = np.flatnonzero(back >= 0)
+        return merged(self.enter[reached], self.leave[back[reached]])
+
+
+def leaf_spans(table: Table, leaf: Leaf, within: Spans) -> Spans:
+    """Where a condition holds, right for the subscribers that ``within`` speaks of (others: anything)."""
+    if leaf.family == "profile":
+        return _profile_spans(table, leaf, within)
+    if leaf.family == "own":
+        return _own_spans(table, leaf)
+    thresholds = {low for low, _ in leaf.ranges} | {high + 1 for _, high in leaf.ranges if high is not None}
+    thresholds -= {0}
+    flow = _flow(table, leaf, thresholds, within) if thresholds else None
+    return unite([_range_spans(table, flow, low, high) for low, high in leaf.ranges])
+
+
+def _range_spans(table: Table, flow: Flow | None, low: int, high: int | None) -> Spans:
+    size = table.size
+    inside = everything(size) if low == 0 or flow is None else flow.at_least(low)
+    if high is None or flow is None:
+        return inside
+    above = flow.at_least(high + 1)
+    return complement(above, size) if low == 0 else intersect(inside, complement(above, size))
+
+
+def _flow(table: Table, leaf: Leaf, thresholds: set[int], within: Spans) -> Flow:
+    """What moves the number of a condition; of distinct values only where the least threshold can be reached."""
+    panes = min(leaf.panes or 0, table.clock.widest)
+    enter = table.numbers(leaf.filter)
+    if leaf.family == "sum":
+        return Flow(enter, enter + panes, table.totals(leaf.filter))
+    counted = Flow(enter, enter + panes)
+    if leaf.family == "count" or thresholds == {1}:
+        return counted
+    reached = intersect(counted.at_least(min(thresholds)), within)
+    live = np.zeros(len(table.codes), np.bool_)
+    live[reached.start // table.clock.stride] = True
+    return presences(table, leaf, live, panes)
+
+
+def presences(table: Table, leaf: Leaf, live: Bools, panes: int) -> Flow:
+    """Values coming into a window and going from it: each once, however often it occurs meanwhile."""
+    rows, enter = table.select(leaf.filter), table.numbers(leaf.filter)
+    subscriber = table.subscriber if rows is None else table.subscriber[rows]
+    chosen = np.flatnonzero(live[subscriber])
+    enter, subscriber = enter[chosen], subscriber[chosen].astype(np.int64)
+    value = table.column(leaf.column)[chosen if rows is None else rows[chosen]]
+    stride = table.clock.stride
+    distinct, value = np.unique(value, return_inverse=True)
+    pairs, pair = np.unique(subscriber * len(distinct) + value, return_inverse=True)
+    seen = np.sort(pair * stride + enter - subscriber * stride)  # by pair, then pane end
+    present = merged(seen, seen + panes)
+    pair = present.start // stride
+    shift = (pairs // max(len(distinct), 1))[pair] * stride - pair * stride
+    return Flow(np.sort(present.start + shift), np.sort(present.end + shift))
+
+
+def _own_spans(table: Table, leaf: Leaf) -> Spans:
+    wanted = np.zeros(len(table.context.regions), np.bool_)
+    wanted[[low for low, _ in leaf.ranges]] = True
+    start = np.arange(len(table.codes)) * table.clock.stride
+    return where_true(start, start + table.clock.stride, wanted[table.own_region])
+
+
+def _profile_spans(table: Table, leaf: Leaf, within: Spans) -> Spans:
+    wanted = [low for low, _ in leaf.ranges]
+    if not wanted:
+        return nothing()
+    key = ("modes", leaf.column, leaf.category, leaf.panes)
+    if key not in table.kept:
+        live = np.zeros(len(table.codes), np.bool_)
+        live[within.start // table.clock.stride] = True
+        some = np.flatnonzero(live)
+        count = np.diff(table.begin)[some]
+        few = count.sum() < _FEW * len(table.number)
+        found = modes.steps(table, leaf, some if few else np.arange(len(table.codes)))
+        if few:
+            return found.where(wanted)
+        table.kept[key] = found
+    return table.kept[key].where(wanted)

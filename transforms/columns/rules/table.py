@@ -1,0 +1,229 @@
+"""Interactions sorted by subscriber and pane end: what all rules of one call look at.
+
+A *number* stands for a subscriber and a pane end: ``s * stride + t``, where s is the subscriber's position and t
+counts pane ends from ``origin``. An interaction enters a window of w panes at the first pane end after its start,
+number k, and leaves it at k + w. The stride is long enough that a subscriber's last leaving stands before the
+next subscriber's first entering.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.interactions import Interactions
+from transforms.columns.rules.people import Context, Older
+from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
+
+_DENSE_LOOKUP = 1 << 16
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Pane ends that are looked at: multiples of ``pane`` seconds, numbered from ``origin`` (a number of panes).
+
+    Attributes:
+        low, high: first and last pane end of interest, from ``origin``.
+        widest: panes of the longest window that matters.
+    """
+
+    pane: int
+    origin: int
+    low: int
+    high: int
+    widest: int
+
+    @property
+    def stride(self) -> int:
+        """Numbers per subscriber."""
+        return self.high + self.widest + 2
+
+    def of_second(self, second: int) -> int:
+        """The first pane end at or after a second."""
+        return -(-second // self.pane) - self.origin
+
+    def seconds(self, ends: Ints) -> Ints:
+        """Seconds since 1970 of pane ends."""
+        return (ends + self.origin) * self.pane
+
+
+@dataclass
+class Table:
+    """Interactions of some subscribers in the order of their numbers, with what has been worked out of them.
+
+    Attributes:
+        codes: the subscribers, ascending.
+        first: per subscriber the first pane end after its first record.
+        number: ascending, one per interaction.
+        rows: the interactions as they came; ``order`` sorts them (None: they are sorted).
+        older: counts of interactions no longer kept, None where there are none.
+        kept: results that rules share, by what they are of.
+    """
+
+    clock: Clock
+    context: Context
+    codes: Ints
+    first: Ints
+    number: Ints
+    rows: Interactions
+    order: Ints | None
+    older: Older | None
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are: the end of the last subscriber's."""
+        return len(self.codes) * self.clock.stride
+
+    def column(self, name: str) -> NDArray[Any]:
+        """A column of the interactions in the order of the numbers."""
+        if self.order is None:
+            return getattr(self.rows, name)
+        key = ("column", name)
+        if key not in self.kept:
+            self.kept[key] = getattr(self.rows, name)[self.order]
+        return self.kept[key]
+
+    @cached_property
+    def subscriber(self) -> NDArray[np.int32]:
+        """Per interaction the position of its subscriber."""
+        return np.repeat(np.arange(len(self.codes), dtype=np.int32), np.diff(self.begin))
+
+    @cached_property
+    def begin(self) -> Ints:
+        """Per subscriber the position of its first interaction, and at last their number."""
+        return np.searchsorted(self.number, np.arange(len(self.codes) + 1) * self.clock.stride)
+
+    @cached_property
+    def own_region(self) -> NDArray[np.uint16]:
+        """Per subscriber its own region."""
+        return self.context.regions_of(self.codes)
+
+    @cached_property
+    def _abroad(self) -> Bools:
+        region = self.column("called_region")
+        known = region != self.context.regions.index(UNKNOWN_REGION)
+        return known & (region != self.own_region[self.subscriber])
+
+    def select(self, wanted: Filter) -> Ints | None:
+        """Positions of the interactions that pass a filter, ascending; None for all of them."""
+        key = ("select", wanted)
+        if key not in self.kept:
+            mask = self._mask(wanted)
+            self.kept[key] = None if mask is None else np.flatnonzero(mask)
+        return self.kept[key]
+
+    def _mask(self, wanted: Filter) -> Bools | None:
+        masks = [_passing(self.column(name), values) for name, values in wanted.allowed]
+        if wanted.abroad:
+            masks.append(self._abroad)
+        if wanted.weight:
+            masks.append(self.column(wanted.weight) > 0)
+        return np.logical_and.reduce(masks) if len(masks) > 1 else masks[0] if masks else None
+
+    def numbers(self, wanted: Filter) -> Ints:
+        """The numbers of the interactions that pass a filter, ascending."""
+        key = ("numbers", wanted)
+        if key not in self.kept:
+            rows = self.select(wanted)
+            self.kept[key] = self.number if rows is None else self.number[rows]
+        return self.kept[key]
+
+    def totals(self, wanted: Filter) -> Ints:
+        """Sums of the filter's weight over its first 0, 1, 2 … interactions."""
+        key = ("totals", wanted)
+        if key not in self.kept:
+            rows, weight = self.select(wanted), self.column(wanted.weight)
+            chosen = weight if rows is None else weight[rows]
+            self.kept[key] = np.concatenate([[0], np.cumsum(chosen, dtype=np.int64)])
+        return self.kept[key]
+
+
+def _passing(column: NDArray[Any], values: tuple[int, ...]) -> Bools:
+    """Which rows hold one of a few values."""
+    if len(values) == 1:
+        return np.equal(column, values[0])
+    lookup = np.zeros(256 if column.dtype == np.uint8 else _DENSE_LOOKUP, np.bool_)
+    lookup[list(values)] = True
+    return lookup[column]
+
+
+def build(rows: Interactions, context: Context, pane: int, low: int, high: int, widest: int) -> Table | None:
+    """The table for pane ends ``low`` to ``high`` (numbers of panes since 1970).
+
+    Args:
+        rows: interactions in any order; those after ``high`` are left out.
+        context: its people are in the table even if they have no interaction.
+        pane: seconds.
+        widest: panes of the longest window of the rules.
+
+    Returns:
+        None where nobody has been seen before ``high``.
+    """
+    pane_end = rows.start // pane + 1
+    if len(rows) and int(pane_end.max()) > high:
+        known = pane_end <= high
+        rows, pane_end = rows.take(known), pane_end[known]
+    codes, first, caller, order = _universe(rows, pane_end, context, pane)
+    seen = first <= high
+    if not seen.any():
+        return None
+    low = max(low, int(first[seen].min()) - 1)
+    earliest = int(pane_end.min()) if len(rows) else high
+    widest = min(widest, high - earliest + 1)
+    origin = low - widest - 1
+    clock = Clock(pane, origin, low - origin, high - origin, widest)
+    number = np.maximum(pane_end - origin, 0)
+    number, order = _sorted_numbers(number, caller, order, clock)
+    older = context.people.older if context.people else None
+    return Table(clock, context, codes, np.maximum(first - origin, 0), number, rows, order, older)
+
+
+def _universe(
+    rows: Interactions, pane_end: Ints, context: Context, pane: int
+) -> tuple[Ints, Ints, Ints, Ints | None]:
+    """Subscribers, their first pane ends, per interaction (in an order) the subscriber's position, that order."""
+    caller, order = rows.caller, None
+    if len(rows) and not (caller[1:] >= caller[:-1]).all():
+        order = np.argsort(caller)
+        caller = caller[order]
+    new = np.empty(len(caller), np.bool_)
+    new[:1] = True
+    np.not_equal(caller[1:], caller[:-1], out=new[1:])
+    at = np.flatnonzero(new)
+    codes, position = caller[at], np.cumsum(new) - 1
+    ends = pane_end if order is None else pane_end[order]
+    first = np.minimum.reduceat(ends, at) if len(at) else ends
+    people = context.people
+    if people is None or not len(people):
+        return codes, first, position, order
+    everybody = np.union1d(codes, people.codes)
+    earliest = np.full(len(everybody), np.iinfo(np.int64).max)
+    earliest[np.searchsorted(everybody, people.codes)] = people.first // pane + 1
+    place = np.searchsorted(everybody, codes)
+    earliest[place] = np.minimum(earliest[place], first)
+    return everybody, earliest, place[position] if len(place) else position, order
+
+
+def _sorted_numbers(
+    number: Ints, position: Ints, order: Ints | None, clock: Clock
+) -> tuple[Ints, Ints | None]:
+    """Numbers in ascending order and the order that makes them so."""
+    number = (number if order is None else number[order]) + position * clock.stride
+    if (number[1:] >= number[:-1]).all():
+        return number, order
+    bits = len(number).bit_length()
+    if (
+        int(number[-1]).bit_length() + clock.stride.bit_length() + bits < 63
+    ):  # sorting values beats sorting places
+        packed = np.sort((number << bits) | np.arange(len(number)))
+        number, step = packed >> bits, packed & ((1 << bits) - 1)
+    else:
+        step = np.argsort(number)
+        number = number[step]
+    return number, step if order is None else order[step]
