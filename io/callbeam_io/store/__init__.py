@@ -1,0 +1,23 @@
+"""The result store: SQLAlchemy tables on SQLite or PostgreSQL, columnar writes, the life of runs."""
+
+from callbeam_io.store.background import BackgroundWriter
+from callbeam_io.store.registry import close_writers, writer_for
+from callbeam_io.store.runs import set_run_values
+from callbeam_io.store.store import ConsentCounts, Store, open_store
+from callbeam_io.store.tables import TABLES
+from callbeam_io.store.types import json_text, utc_text
+from callbeam_io.store.writer import TableWriter
+
+__all__ = [
+    "TABLES",
+    "BackgroundWriter",
+    "ConsentCounts",
+    "Store",
+    "TableWriter",
+    "close_writers",
+    "json_text",
+    "open_store",
+    "set_run_values",
+    "utc_text",
+    "writer_for",
+]

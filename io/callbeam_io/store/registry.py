@@ -1,0 +1,43 @@
+"""The writers of this process: one per store, shared by all that run in it."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from typing import Final
+
+from callbeam_io.store.background import BackgroundWriter
+from callbeam_io.store.store import open_writer
+from transforms.errors import StoreError
+
+_writers: Final[dict[tuple[int, str], BackgroundWriter]] = {}
+_guard = threading.Lock()
+
+
+def writer_for(url: str) -> BackgroundWriter:
+    """The one background writer of this process for a store, made where there is none or the last one failed.
+
+    Steps of a pipeline that are set up again for each bundle share it and its connection.
+    """
+    key = (os.getpid(), url)  # a forked child must not use its parent's connections
+    with _guard:
+        writer = _writers.get(key)
+        if writer is None or not writer.usable:
+            writer = _writers[key] = BackgroundWriter(open_writer(url))
+        return writer
+
+
+def close_writers() -> None:
+    """Writes what waits and closes all writers of this process; what fails is logged."""
+    with _guard:
+        own = [key for key in _writers if key[0] == os.getpid()]
+        for key in own:
+            try:
+                _writers.pop(key).close()
+            except StoreError as error:
+                logging.getLogger(__name__).error("%s", error)
+
+
+atexit.register(close_writers)
