@@ -6,8 +6,8 @@ import argparse
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -15,11 +15,25 @@ import phonenumbers
 from pipelines.reference import ReferenceSpec
 from transforms.columns.analysis import Plan
 from transforms.columns.clean import CleanSettings
+from transforms.columns.live import LivePlan
 from transforms.columns.windows import Window, parse_duration, parse_window
 from transforms.errors import OptionError
 from transforms.schema import EXTRA_TEMPLATES, TEMPLATES
 
+LIVE_SUBSCRIBER_WINDOW = "sliding:60s/5s"
 LIVE_SCHEMES = ("kafka://", "pubsub://", "dir://", "generator:")
+
+
+class FeedTraits(Protocol):
+    """What the configuration wants to know of a live feed."""
+
+    @property
+    def lateness(self) -> int:
+        """Default of ``--allowed_lateness`` in seconds."""
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether stamps run ahead of the clock by design."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,26 @@ class RunConfig:
     streaming: bool
     runner: str
     beam_args: tuple[str, ...]
+    window_given: bool
+    lateness: int | None
+    early_every: float
+    snapshot_every: float
+    rule_history: int
+    fresh: bool
+    stop_seconds: int | None
+    stop_rows: int | None
+
+    def for_feeds(self, feeds: Sequence[FeedTraits]) -> RunConfig:
+        """The same with what follows from the feeds: the greatest default lateness, no limit of the future for
+        accelerated input."""
+        lateness = self.lateness if self.lateness is not None else max(f.lateness for f in feeds)
+        accelerated = any(f.accelerated for f in feeds)
+        return replace(self, lateness=lateness, max_ahead=None if accelerated else self.max_ahead)
+
+    def live_plan(self) -> LivePlan:
+        """What a live shard keeps: the table of subscribers slides over a minute unless a window is given."""
+        subscribers = self.plan.window if self.window_given else parse_window(LIVE_SUBSCRIBER_WINDOW)
+        return LivePlan(self.plan, subscribers, self.lateness or 0, self.rule_history)
 
     def clean_settings(self) -> CleanSettings:
         """How records are cleaned; the limit of the future is that of now."""
@@ -90,8 +124,31 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         keep_windows=_count(flags.keep_windows, "--keep_windows"),
         streaming=streaming,
         runner=_runner(beam_args),
-        beam_args=tuple(a for a in _without_runner(beam_args)),
+        beam_args=tuple(_without_runner(beam_args)),
+        window_given=flags.window is not None,
+        lateness=None if flags.allowed_lateness is None else parse_duration(flags.allowed_lateness, "--allowed_lateness"),
+        early_every=_interval(flags.early_every, "--early_every"),
+        snapshot_every=_interval(flags.snapshot_every, "--snapshot_every"),
+        rule_history=parse_duration(flags.rule_history, "--rule_history"),
+        fresh=flags.fresh,
+        **_stop(flags.stop_after),
     )
+
+
+def _interval(text: str, flag: str) -> float:
+    seconds = parse_duration(text, flag)
+    if seconds < 1:
+        raise OptionError(f"{flag} {text!r}", "at least 1s")
+    return float(seconds)
+
+
+def _stop(text: str | None) -> dict[str, int | None]:
+    """A time (``60s``) or a number of records (``10000``)."""
+    rows = int(text) if text is not None and text.isascii() and text.isdigit() else None
+    if rows == 0:
+        raise OptionError(f"--stop_after {text!r}", "a time such as 60s, or a number of records of at least 1")
+    seconds = None if text is None or rows is not None else parse_duration(text, "--stop_after")
+    return {"stop_seconds": seconds, "stop_rows": rows}
 
 
 def _timezone(name: str) -> str:
@@ -149,7 +206,7 @@ def _count(text: str, flag: str) -> int:
 def _runner(beam_args: Sequence[str]) -> str:
     """Value of the last ``--runner``; DirectRunner where there is none."""
     runner = "DirectRunner"
-    for word, following in zip(beam_args, [*beam_args[1:], ""], strict=True):
+    for word, following in zip(beam_args, [*beam_args[1:], ""], strict=False):
         if word.startswith("--runner="):
             runner = word.removeprefix("--runner=")
         elif word == "--runner":

@@ -14,6 +14,7 @@ from transforms.errors import OptionError
 
 BEAM_VERSION: Final = "2.77.0"
 IN_PROCESS: Final = ("BundleBasedDirectRunner", "FnApiRunner")
+LOCAL_STREAMING: Final = "BundleBasedDirectRunner"
 RUNNERS: Final = ("DirectRunner", *IN_PROCESS, "PrismRunner", "FlinkRunner", "PortableRunner", "DataflowRunner")
 PRISM_EXPERIMENT: Final = "prism_disable_sdf_split"
 _YEAR_SECONDS: Final = 31_536_000

@@ -6,8 +6,14 @@ from typing import Any, Protocol
 
 import apache_beam as beam
 
+from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
+
 from pipelines.config import RunConfig
+from pipelines.engines import LOCAL_STREAMING
+from callbeam_io.sources.local_read import LocalRead
 from transforms.cleaning import CleanRecords, Loader
+from transforms.live import AnalyseLive, LiveSettings
+from transforms.packets import Packet
 from transforms.schema import SHARDS
 from transforms.shards import AnalyseShards
 
@@ -42,3 +48,29 @@ def build(
     )
     results = records | "Analyse" >> AnalyseShards(config.plan, config.reference)
     return results | "Write" >> sink
+
+
+def build_live(
+    pipeline: beam.Pipeline, settings: LiveSettings, runner: str, source: UnboundedSource, sink: beam.PTransform
+) -> beam.PCollection[Any]:
+    """Wires a streaming run: read, spread over shards, keep, collect, write; one line from end to end.
+
+    Args:
+        pipeline: where the steps go.
+        settings: of the live steps.
+        runner: its name says how an unbounded source is read.
+        source: of packets.
+        sink: takes packets of tables.
+    """
+    if runner == LOCAL_STREAMING:
+        read: beam.PTransform = LocalRead(source, settings.run_id, Packet)
+    else:
+        read = ReadFromUnboundedSource(source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1)
+    packets = pipeline | "Read" >> read | "Packets" >> beam.Map(_same).with_output_types(Packet)
+    results = packets | "Analyse" >> AnalyseLive(settings)
+    return results | "Write" >> sink
+
+
+def _same(packet: Packet) -> Packet:
+    """The packet; the step gives it a type that every engine knows."""
+    return packet

@@ -16,7 +16,7 @@ from callbeam_io.sink import WriteResults
 from callbeam_io.sources.files import FileSource
 from callbeam_io.store import Store
 from pipelines import graph
-from pipelines.preflight import Prepared, prepare
+from pipelines.preflight import Prepared, PreparedLive, prepare
 from pipelines.progress import Progress
 from pipelines.summary import fates, summary
 from transforms.errors import CallbeamError, RequestError
@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RequestError as error:
         print(f"callbeam: {error}", file=sys.stderr)
         return WRONG
+    if isinstance(prepared, PreparedLive):
+        from pipelines.live import run_live  # what batch does not need would only cost its start
+
+        return run_live(prepared)
     return run_batch(prepared)
 
 

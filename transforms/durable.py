@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pyarrow as pa
-
 from transforms.columns.live import LiveShard
+from transforms.columns.records import from_batches
 from transforms.packets import Packet
 from transforms.registry import LiveRun
 
@@ -43,13 +42,14 @@ class DurableCells:
         header = {"counts": self.shard.counts, "watermark": self.shard.watermark}
         self.shard.version += 1
         self._version.write(self.shard.version)
+        header |= {"n": self.shard.version, "tick": bool(packet.header.get("tick"))}
         self.shard.entries += 1
-        if self.shard.entries >= _COMPACT_AFTER:
+        if self.shard.entries >= _COMPACT_AFTER and header["tick"]:
             self._state.clear()
-            self._state.add(Packet({**header, "n": self.shard.version}, self.shard.everything()))
+            self._state.add(Packet(header, self.shard.everything()))
             self.shard.entries = 1
-        elif packet.tables or packet.header.get("tick"):
-            self._state.add(Packet({**header, "n": self.shard.version}, self.shard.delta(light=True)))
+        else:
+            self._state.add(Packet(header, self.shard.delta(light=True)))
 
 
 def replay(shard: LiveShard, log: Iterable[Packet]) -> None:
@@ -57,6 +57,18 @@ def replay(shard: LiveShard, log: Iterable[Packet]) -> None:
     entries = sorted(log, key=lambda p: int(p.header["n"]))
     if not entries:
         return
-    tables: list[dict[str, pa.Table]] = [dict(p.tables) for p in entries]
-    shard.restore(tables, entries[-1].header["counts"], entries[-1].header["watermark"])
+    last = entries[-1].header
+    first = entries[0].tables
+    base = int("callers" in first)
+    if base:
+        log = from_batches(first["records"].to_batches() if "records" in first else [])
+        shard.restore([first["callers"]], first.get("cells"), log, last["counts"], last["watermark"])
+    shown = max((i for i, p in enumerate(entries) if p.header["tick"]), default=-1)
+    for number, packet in enumerate(entries[base:], base):
+        if "records" in packet.tables:
+            shard.recount(from_batches(packet.tables["records"].to_batches()))
+        if number == shown:
+            shard.shown()  # what came later is counted, but not shown yet
+    shard.counts = dict(last["counts"])
+    shard.advance(last["watermark"])
     shard.entries = len(entries)

@@ -110,6 +110,15 @@ class LiveShard:
         """Cells of T1, T2, T3 and the type graph that changed since the last call, absolute."""
         return cells_table(*self.cells.take_changed())
 
+    @property
+    def records_held(self) -> int:
+        """Records kept in memory."""
+        return sum(len(r) for r in self._log)
+
+    def all_cells(self) -> pa.Table:
+        """All cells, absolute."""
+        return cells_table(*self.cells.all())
+
     def subscriber_changes(self, *, everyone: bool = False) -> tuple[pl.DataFrame, NDArray[np.uint32]]:
         """Rows of subscribers that changed since the last call (or of all), and their interactions by hour.
 
@@ -157,35 +166,50 @@ class LiveShard:
             tables["cells"] = cells_table(*self.cells.all())
         return tables
 
-    def restore(self, deltas: list[Mapping[str, pa.Table]], counts: Mapping[str, int], watermark: int) -> None:
-        """Builds the state again from all deltas in order, the counts and the watermark of the last."""
-        last = max((i for i, d in enumerate(deltas) if "callers" in d), default=-1)
-        logs = [from_batches(d["records"].to_batches()) if "records" in d else None for d in deltas]
-        for delta, log in zip(deltas[: last + 1], logs, strict=False):
-            if "callers" in delta:
-                self.callers.restore(delta["callers"])
-            if log is not None:
-                self._remember(log, watermark)
-        if last >= 0 and "cells" in deltas[last]:
-            self.cells.put(*from_cells_table(deltas[last]["cells"]))
-        for log in logs[last + 1 :]:
-            if log is not None:
-                self.seen.new(log)
-                self._count(log)
-        self.cells.take_changed()
-        self.callers.written(self.callers.everyone())
-        self.counts = {**dict.fromkeys(FATES, 0), **counts}
-        self.greatest = max([_NEVER, *(int(r.seconds.max()) for r in self._log)])
-        self.advance(watermark)
+    def restore(
+        self,
+        callers: list[pa.Table],
+        cells: pa.Table | None,
+        log: Records,
+        counts: Mapping[str, int],
+        watermark: int,
+    ) -> None:
+        """Sets an empty shard to what was saved.
 
-    def _remember(self, log: Records, watermark: int) -> None:
-        """Takes back records that the saved values of subscribers already count."""
+        Args:
+            callers: absolute values of subscribers, later tables overwrite earlier ones.
+            cells: absolute values of the cells of a cumulative window.
+            log: the records that were kept; all of them are counted in the other values.
+            counts: records by fate.
+            watermark: in seconds.
+        """
+        for table in callers:
+            self.callers.restore(table)
         self.seen.new(log)
-        self._log.append(log)
         window = self.live.plan.window
-        if not window.cumulative:  # older panes may be incomplete in the log, and can change no more
+        if cells is not None:
+            self.cells.put(*from_cells_table(cells))
+        elif not window.cumulative:  # older panes may be incomplete in the log, and can change no more
             oldest = (watermark - self.live.lateness - window.size) // self.layout.step * self.layout.step
             self.cells.add(log.take(log.seconds >= oldest), self.layout, self.reference)
+        if len(log):
+            self._log.append(log)
+            self.greatest = int(log.seconds.max())
+        self.shown()
+        self.counts = {**dict.fromkeys(FATES, 0), **counts}
+        self.advance(watermark)
+
+    def shown(self) -> None:
+        """Nothing counts as changed: the store has it all."""
+        self.cells.take_changed()
+        self.callers.written(self.callers.everyone())
+
+    def recount(self, log: Records) -> None:
+        """Counts records again that were taken in before, none of them a duplicate."""
+        self.seen.new(log)
+        self._count(log)
+        if len(log):
+            self.greatest = max(self.greatest, int(log.seconds.max()))
 
 
 def _records_table(records: list[Records]) -> dict[str, pa.Table]:

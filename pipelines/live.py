@@ -1,0 +1,186 @@
+"""A streaming run from start to its last word."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from callbeam_io.kept import KeptRecords, folder_of
+from callbeam_io.sink import WriteResults
+from callbeam_io.sources.live import LiveFeed, LiveReader
+from callbeam_io.sources.unbounded import PUMPS, PumpSource
+from callbeam_io.store import Store, writer_for
+from pipelines import graph
+from pipelines.preflight import PreparedLive
+from pipelines.pump import Pump
+from pipelines.resume import find_resumable
+from pipelines.snapshots import Loaded, Positions, Snapshots, take
+from pipelines.status import LiveStatus
+from pipelines.summary import summary
+from transforms.cleaning import Prepare
+from transforms.errors import CallbeamError
+from transforms.live import LiveSettings
+from transforms.packets import PacketCoder
+from transforms.registry import LiveRun, forget, live_run
+
+DONE, FAILED, CANCELLED = 0, 1, 130
+LIVE_SHARDS = 4
+_POLL = 0.2
+
+
+def run_live(prepared: PreparedLive) -> int:
+    """Runs until everything finite is read, or until it is told to stop."""
+    config, store = prepared.config, prepared.store
+    started = time.monotonic()
+    run_id, resumed = begin(prepared)
+    live = LiveJob(prepared, run_id, resumed)
+    try:
+        live.run()
+    except KeyboardInterrupt:
+        store.finish_run(run_id, "cancelled")
+        print(f"callbeam: run {run_id} cancelled; it can be resumed", file=sys.stderr, flush=True)
+        os._exit(CANCELLED)  # the engine's threads would go on
+    except Exception as error:
+        return failed(store, run_id, error)
+    finally:
+        live.close()
+    store.finish_run(run_id, "done")
+    store.prune_runs(config.keep_runs)
+    engine = f"{prepared.engine.runner} ({prepared.engine.why})"
+    print(summary(store, store.run(run_id), config, prepared.notes, engine, time.monotonic() - started))
+    return DONE
+
+
+def begin(prepared: PreparedLive) -> tuple[str, bool]:
+    """The run's id: of a new run, or of the one to go on with."""
+    config, store = prepared.config, prepared.store
+    old = None if config.fresh else find_resumable(store, config)
+    if old is None:
+        return store.start_run(mode="streaming", runner=prepared.engine.runner, options=config.as_options()), False
+    store.resume_run(old)
+    print(f"callbeam: going on with run {old} (--fresh starts anew)", file=sys.stderr)
+    return old, True
+
+
+def failed(store: Store, run_id: str, error: Exception) -> int:
+    """Marks the run and says why."""
+    text = str(error) if isinstance(error, CallbeamError) else f"{type(error).__name__}: {error}"
+    store.finish_run(run_id, "failed", error=text)
+    print(f"callbeam: run {run_id} failed: {text}", file=sys.stderr)
+    return FAILED
+
+
+@dataclass
+class LiveJob:
+    """One streaming run on an engine in this process."""
+
+    prepared: PreparedLive
+    run_id: str
+    resumed: bool
+    _stops: int = 0
+    _seq: int = 0
+    _error: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        config = self.prepared.config
+        self.state: LiveRun = live_run(self.run_id)
+        self.settings = LiveSettings(
+            self.run_id, config.live_plan(), config.reference, LIVE_SHARDS, durable=False
+        )
+        kept = KeptRecords(folder_of(config.output), self.run_id)
+        retention = max(config.live_plan().retention, config.keep_records)
+        self.snapshots = Snapshots(self.prepared.store, kept, retention)
+        loaded = self.snapshots.load() if self.resumed else Loaded(0, {}, {}, {}, False)
+        self._restore(loaded)
+        self.reader = self._reader(loaded)
+        self.pump = Pump(self.reader, self.state, self._save, config.snapshot_every, config.stop_rows)
+        self.status = LiveStatus(self.prepared.store, self.run_id, self.reader, self.state, self.snapshots)
+
+    def _reader(self, loaded: Loaded) -> LiveReader:
+        config = self.prepared.config
+        prepare = Prepare(config.clean_settings(), config.reference, config.max_ahead)
+        feeds = [LiveFeed(f, config.lateness or 0) for f in self.prepared.feeds]
+        return LiveReader(feeds, prepare, loaded.positions, loaded.watermarks, config.early_every)
+
+    def _restore(self, loaded: Loaded) -> None:
+        self._seq = loaded.seq
+        tables = self.state.last(self.settings.new_tables)
+        for number, saved in loaded.shards.items():
+            shard = self.state.shard(number, self.settings.new_shard)
+            saved.restore(shard)
+            tables.put(number, shard.all_cells(), quiet=True)
+            tables.put_counts(number, dict(shard.counts), shard.callers.population.tolist())
+
+    def run(self) -> None:
+        """Starts the engine, watches it, and saves the state at the end."""
+        config = self.prepared.config
+        PUMPS[self.run_id] = self.pump
+        self.snapshots.sweep()
+        self.reader.start()
+        pipeline = beam.Pipeline(options=PipelineOptions([*self.prepared.engine.args]))
+        sink = WriteResults(config.output, self.run_id, append=False)
+        source = PumpSource(self.run_id, PacketCoder())
+        graph.build_live(pipeline, self.settings, self.prepared.engine.runner, source, sink)
+        result = pipeline.run()
+        engine = threading.Thread(target=self._wait, args=(result,), name="engine", daemon=True)
+        previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            engine.start()
+            self._watch(engine)
+        finally:
+            for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
+                signal.signal(number, handler)
+        if self._error:
+            raise self._error[0]
+        self._save(*self.reader.checkpoint(), drained=True)
+        self.snapshots.wait()
+        writer_for(config.output).flush()
+        self.status.beat()
+
+    def _wait(self, result: Any) -> None:
+        try:
+            result.wait_until_finish()
+        except BaseException as error:
+            self._error.append(error)
+
+    def _watch(self, engine: threading.Thread) -> None:
+        """Beats, shows the status, and stops when told to."""
+        deadline = self.prepared.config.stop_seconds
+        until = None if deadline is None else time.monotonic() + deadline
+        while engine.is_alive():
+            engine.join(_POLL)
+            self.status.tick()
+            if until is not None and time.monotonic() > until:
+                self.reader.drain()
+            if self._stops > 1:
+                raise KeyboardInterrupt
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        self._stops += 1
+        if self._stops == 1:
+            print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
+            self.reader.drain()
+
+    def _save(self, positions: Positions, watermarks: dict[str, int], *, drained: bool = False) -> None:
+        """Takes a snapshot and hands it to the writer; what it covers is committed once it is in the store."""
+        self._seq += 1
+        snapshot = take(self.state, self._seq, positions, watermarks, drained=drained)
+
+        writer = writer_for(self.prepared.config.output)
+        self.snapshots.save(snapshot, writer, done=lambda: self.reader.commit(positions))
+
+    def close(self) -> None:
+        """Stops the readers and frees the state."""
+        self.reader.close()
+        PUMPS.pop(self.run_id, None)
+        forget(self.run_id)
+

@@ -1,0 +1,88 @@
+"""Live numbers of a streaming run: in the store every two seconds, and on the screen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from callbeam_io.sources.live import LiveReader
+from callbeam_io.store import Store
+from pipelines.snapshots import Snapshots
+from transforms.registry import LiveRun
+
+BEAT_EVERY: Final = 2.0
+LOG_EVERY: Final = 30.0
+_MICROS: Final = 1_000_000
+
+
+@dataclass
+class LiveStatus:
+    """Watches a run.
+
+    Attributes:
+        store: takes the heartbeat.
+        run_id: of the run.
+        reader: says what was read, and how far behind it is.
+        state: says how large the state is.
+        snapshots: says when it was saved last.
+    """
+
+    store: Store
+    run_id: str
+    reader: LiveReader
+    state: LiveRun
+    snapshots: Snapshots
+
+    def __post_init__(self) -> None:
+        self._beat = self._log = time.monotonic()
+        self._rows = 0
+        self.rate = 0.0
+
+    def tick(self) -> None:
+        """Called often; does something when it is time."""
+        now = time.monotonic()
+        if now - self._beat >= BEAT_EVERY:
+            self.rate = (self.reader.rows - self._rows) / (now - self._beat)
+            self._beat, self._rows = now, self.reader.rows
+            self.beat()
+            if sys.stderr.isatty():
+                print(f"\r\033[K{self.line()}", end="", file=sys.stderr, flush=True)
+        if not sys.stderr.isatty() and now - self._log >= LOG_EVERY:
+            self._log = now
+            print(self.line(), file=sys.stderr, flush=True)
+
+    def beat(self) -> None:
+        """Heartbeat, watermark and live numbers into the run's row."""
+        mark = self.reader.watermark
+        values: dict[str, Any] = {"live": self.numbers()}
+        if mark is not None:
+            values["watermark"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(mark // _MICROS))
+        self.store.update_run(self.run_id, **values)
+
+    def numbers(self) -> dict[str, Any]:
+        """What a page or a metric shows; JSON values."""
+        mark = self.reader.watermark
+        splits = [{k: v for k, v in s.items() if k != "feed"} for s in self.reader.status()]
+        return {
+            "rate": round(self.rate, 1),
+            "rows": self.reader.rows,
+            "under_way": self.state.flow.under_way,
+            "watermark_age": None if mark is None else round(time.time() - mark / _MICROS, 1),
+            "snapshot_age": round(time.monotonic() - self.snapshots.saved_at, 1),
+            "subscribers": sum(len(s.callers) for s in list(self.state.shards.values())),
+            "records_held": sum(s.records_held for s in list(self.state.shards.values())),
+            "splits": splits,
+        }
+
+    def line(self) -> str:
+        """All of it in one line."""
+        n = self.numbers()
+        lag = [s["lag"] for s in n["splits"] if s["lag"] is not None]
+        trouble = next((s["trouble"] for s in n["splits"] if s["trouble"]), "")
+        parts = [f"{n['rows']:,} records", f"{n['rate']:,.0f}/s"]
+        if lag:
+            parts.append(f"lag {sum(lag):,}")
+        parts.append(f"saved {n['snapshot_age']:.0f} s ago")
+        return ", ".join(parts) + (f" | {trouble}" if trouble else "")
