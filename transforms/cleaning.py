@@ -141,7 +141,8 @@ def rejects_of(
 def raw_texts(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
     """Rows as they stood in the source; as JSON of their fields where the source has no lines."""
     if "raw" in batch.schema.names:
-        return [b.decode("utf-8", "replace") for b in batch.column("raw").take(pa.array(rows)).to_pylist()]
+        raw = batch.column("raw")
+        return [raw[row].as_py().decode("utf-8", "replace") for row in rows.tolist()]
     names = [n for n in RECORD_FIELDS if n in batch.schema.names]
     frame = pl.DataFrame(pl.from_arrow(batch.select(names)))[rows]
     return [json.dumps(row, default=str, ensure_ascii=False) for row in frame.to_dicts()]
@@ -218,4 +219,5 @@ class Prepare:
 def _line_texts(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
     if "line" not in batch.schema.names:
         return [str(r + 1) for r in rows]
-    return [str(v) for v in batch.column("line").take(pa.array(rows)).to_pylist()]
+    line = batch.column("line")
+    return [str(line[row].as_py()) for row in rows.tolist()]

@@ -34,7 +34,7 @@ class FileSource:
     def lines(self, element: Block, batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
         """Line numbers from 1."""
         if "line" in batch.schema.names:
-            return [str(n) for n in batch.column("line").take(pa.array(rows)).to_pylist()]
+            return [str(batch.column("line")[row].as_py()) for row in rows.tolist()]
         return [str(n) for n in line_numbers(element, rows)]
 
     def size(self, element: Block) -> int:
