@@ -1,0 +1,113 @@
+"""Bytes to lines, by column: where each line begins and ends, and its bytes without a copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+NEWLINE: Final = 10
+RETURN: Final = 13
+_INLINE: Final = 12  # longest value that Arrow's binary view holds in the view itself
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a block of bytes.
+
+    Attributes:
+        data: the block; every line but the last ends in ``\\n`` or ``\\r\\n``. At most 2 GiB.
+        starts: position of the first byte of each line.
+        ends: position after the last byte of each line, its line end left out.
+    """
+
+    data: bytes
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        """Number of lines."""
+        return len(self.starts)
+
+    @cached_property
+    def array(self) -> NDArray[np.uint8]:
+        """The block as numbers, not copied."""
+        return np.frombuffer(self.data, np.uint8)
+
+    def line(self, row: int) -> bytes:
+        """One line without its line end."""
+        return self.data[self.starts[row] : self.ends[row]]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Lines:
+        """Some of the lines, over the same block."""
+        return Lines(self.data, self.starts[rows], self.ends[rows])
+
+    def joined(self, rows: NDArray[np.bool_]) -> bytes:
+        """The lines of a mask (one flag for each line of the whole block) with their line ends."""
+        if rows.all():
+            return self.data
+        sizes = np.diff(np.append(self.starts, len(self.data)))
+        return self.array[np.repeat(rows, sizes)].tobytes()
+
+    def raw(self) -> pa.Array:
+        """The lines as an Arrow binary_view over the block."""
+        views = np.zeros((self.count, 4), np.int32)
+        sizes = self.ends - self.starts
+        views[:, 0] = sizes
+        views[:, 3] = self.starts
+        if len(self.data) >= 4:
+            words = np.ndarray((len(self.data) - 3,), "<i4", self.data, strides=(1,))
+            views[:, 1] = words[np.minimum(self.starts, len(words) - 1)]
+        short = np.flatnonzero(sizes <= _INLINE)
+        if len(short):
+            views[short, 1:] = self._inline(short)
+        buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
+        return pa.Array.from_buffers(pa.binary_view(), self.count, buffers)
+
+    def _inline(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The bytes of short lines, padded with zeros, as three words each."""
+        places = self.starts[rows, None] + np.arange(_INLINE)
+        held = places < self.ends[rows, None]
+        padded = np.append(self.array, np.uint8(0))
+        return np.where(held, padded[np.where(held, places, -1)], np.uint8(0)).view("<i4")
+
+
+def split_lines(data: bytes) -> Lines:
+    """Splits a block at ``\\n`` and ``\\r\\n``; what follows the last one is a line if it is not empty."""
+    array = np.frombuffer(data, np.uint8)
+    breaks = np.flatnonzero(array == NEWLINE)
+    if len(data) and (not len(breaks) or breaks[-1] != len(data) - 1):
+        breaks = np.append(breaks, len(data))
+    starts = np.empty_like(breaks)
+    starts[:1] = 0
+    np.add(breaks[:-1], 1, out=starts[1:])
+    returns = array[breaks - 1] == RETURN if len(data) > 1 else np.zeros(len(breaks), np.bool_)
+    ends = breaks - (returns & (breaks > starts)) if returns.any() else breaks
+    return Lines(data, starts, ends)
+
+
+def not_utf8(lines: Lines) -> NDArray[np.bool_] | None:
+    """Marks the lines that are no UTF-8 text; None where all are."""
+    if lines.data.isascii():
+        return None
+    try:
+        lines.data.decode()
+    except UnicodeDecodeError:
+        return _bad_lines(lines)
+    return None
+
+
+def _bad_lines(lines: Lines) -> NDArray[np.bool_]:
+    high = np.flatnonzero(lines.array >= 0x80)
+    bad = np.zeros(lines.count, np.bool_)
+    for row in np.unique(np.searchsorted(lines.starts, high, "right") - 1):
+        try:
+            lines.line(row).decode()
+        except UnicodeDecodeError:
+            bad[row] = True
+    return bad
