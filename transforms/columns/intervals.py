@@ -36,7 +36,7 @@ class IntervalMap:
     def of(cls, blocks: Iterable[tuple[int, int, Sequence[Interval]]]) -> IntervalMap:
         """From blocks that do not overlap: begin, end, and intervals counted from the begin; 0 elsewhere.
 
-        The steps must lie above 0, the values within 16 bits.
+        There must be a step, all steps above 0, all values within 16 bits.
         """
         steps: dict[int, int] = {int(np.iinfo(np.int64).min): 0}
         ends = set()
