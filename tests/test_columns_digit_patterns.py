@@ -96,4 +96,6 @@ def test_of_several_trunk_prefixes_the_library_takes_the_longest() -> None:
     for _, _, plan in plans():
         for string in digit_strings(plan.national_prefix_for_parsing or ""):
             prefix = some(string, draw)
-            assert re.match(plan.national_prefix_for_parsing or "", prefix).end() == len(prefix)
+            found = re.match(plan.national_prefix_for_parsing or "", prefix)
+            assert found is not None
+            assert found.end() == len(prefix)

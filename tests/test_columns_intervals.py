@@ -37,8 +37,13 @@ def _fits(string: tuple[int, ...], number: str) -> bool:
 
 
 def test_equal_matches_are_asked_about_once() -> None:
-    asked = []
-    Partition([digit_strings("[2-9]\\d{8}")], 9, lambda n: asked.append(n) or int(n[0] > "1")).intervals()
+    asked: list[str] = []
+
+    def classify(number: str) -> int:
+        asked.append(number)
+        return int(number[0] > "1")
+
+    assert Partition([digit_strings("[2-9]\\d{8}")], 9, classify).intervals() == ((0, 0), (2 * 10**8, 1))
     assert len(asked) == 2
 
 

@@ -21,7 +21,7 @@ SEPARATORS = " \t\u00a0\u202f\u3000-\u2010\u2011\u2013\u2212./()[]\u00ad\u200b\u
 
 
 def codes(*texts: str | None, region: str | None = None) -> list[int]:
-    return party_codes(pl.Series(texts, dtype=pl.String), region).code.tolist()
+    return list(party_codes(pl.Series(texts, dtype=pl.String), region).code.tolist())
 
 
 def name_code(text: str) -> int:
@@ -180,7 +180,10 @@ def test_dialled_numbers_equal_the_library(region: str) -> None:
     agree(texts, region)
 
 
-@given(st.lists(st.one_of(st.text(), st.text("+0123456789 -()a", max_size=18)), max_size=30))
+TEXT = st.text(st.characters(exclude_characters="\x1c\x1d\x1e\x1f"))  # blanks to Python alone
+
+
+@given(st.lists(st.one_of(TEXT, st.text("+0123456789 -()a", max_size=18)), max_size=30))
 def test_any_text(texts: list[str]) -> None:
     parties = party_codes(pl.Series(texts, dtype=pl.String))
     written = party_texts(parties.code, parties.text)
