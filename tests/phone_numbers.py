@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from phonenumbers import PhoneMetadata
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE as REGIONS
@@ -13,7 +14,7 @@ SHARED = [code for code, regions in REGIONS.items() if len(regions) > 1]
 DIGITS = "0123456789"
 
 
-def plans() -> list[tuple[int, str, object]]:
+def plans() -> list[tuple[int, str, Any]]:
     """Calling code, region and the library's metadata, of every region."""
     return [
         (code, region, PhoneMetadata.metadata_for_region_or_calling_code(code, region))

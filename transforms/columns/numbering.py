@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, cached_property, lru_cache
-from typing import Any, Final
+from functools import cache, cached_property, wraps
+from threading import Lock
+from typing import Any, Final, ParamSpec
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
@@ -40,6 +41,7 @@ _DESCRIPTIONS: Final = (
     *("general_desc", "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost"),
     *("personal_number", "voip", "pager", "uan", "voicemail"),
 )
+_Args = ParamSpec("_Args")
 _Block = tuple[int, int, Sequence[Interval]]
 
 
@@ -70,13 +72,26 @@ def national_number(text: str, region: str) -> str:
     return digits if len(digits) <= MOST_DIGITS else ""
 
 
-@lru_cache(maxsize=1)
+def _built_once(build: Callable[_Args, IntervalMap]) -> Callable[_Args, IntervalMap]:
+    """Keeps what was built; threads that want it at the same time wait for the first one."""
+    lock = Lock()
+    kept: Callable[..., IntervalMap] = cache(build)
+
+    @wraps(build)
+    def built(*args: _Args.args, **kwargs: _Args.kwargs) -> IntervalMap:
+        with lock:
+            return kept(*args, **kwargs)
+
+    return built
+
+
+@_built_once
 def region_intervals() -> IntervalMap:
     """Per E.164 number (its digits as a whole number) the position of its region in `REGIONS`, or `ASK`."""
     return IntervalMap.of(_region_blocks())
 
 
-@lru_cache(maxsize=1)
+@_built_once
 def trunk_intervals() -> IntervalMap:
     """Per international number what becomes of a trunk prefix in it (``+44 (0)20...``).
 
@@ -86,7 +101,7 @@ def trunk_intervals() -> IntervalMap:
     return IntervalMap.of(_trunk_blocks())
 
 
-@lru_cache(maxsize=16)
+@_built_once
 def national_intervals(region: str) -> IntervalMap:
     """Per number dialled in a region, its digits after a 1 (which keeps leading zeros), which number it is.
 
