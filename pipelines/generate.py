@@ -8,14 +8,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import polars as pl
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
 from tqdm import tqdm
 
+from callbeam_io.store import open_store
 from callbeam_io.workload import (
     FORMATS,
     ORDERS,
@@ -31,8 +31,6 @@ from callbeam_io.workload import (
 from transforms.errors import CallbeamError, OptionError, RequestError
 
 DONE, FAILED, WRONG = 0, 1, 2
-_NEWEST: Final = text("select run_id from runs where state = 'done' order by started_at desc limit 1")
-_SUBSCRIBERS: Final = text("select * from subscribers where run_id = :run")
 REPORT_LEAST: Final = 20
 REPORT_SHARE: Final = 0.4
 
@@ -135,23 +133,18 @@ def report_text(truth: pl.DataFrame, found: pl.DataFrame, least: int, share: flo
 
 
 def newest_subscribers(url: str) -> pl.DataFrame:
-    """The table subscribers of a store's newest done run: whole, as it stands.
+    """The table subscribers of a store's newest run that is done, or running if streaming.
 
     Raises:
         OptionError: no store there, or no run that is done.
     """
-    try:
-        engine = create_engine(url)
-        with engine.connect() as store:
-            run = store.execute(_NEWEST).scalar()
-            if run is None:
-                raise OptionError(
-                    f"--report {url}", "a store with a run that is done", "Run the pipeline first"
-                )
-            found = store.execute(_SUBSCRIBERS, {"run": run})
-            return pl.DataFrame([dict(row) for row in found.mappings()], infer_schema_length=None)
-    except SQLAlchemyError as error:
-        raise OptionError(f"--report {url}", "a result store such as sqlite:///callbeam.db") from error
+    with closing(open_store(url, create=False)) as store:
+        found = pl.DataFrame(store.table("subscribers"))
+    if found.is_empty():
+        raise OptionError(
+            f"--report {store.name}", "a store with a run that is done", "Run the pipeline first"
+        )
+    return found
 
 
 def _add_output(group: Any) -> None:

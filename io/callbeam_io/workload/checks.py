@@ -104,6 +104,7 @@ def _check_types(s: WorkloadSettings) -> None:
     names = [name for name, _ in s.business_types]
     _need(0 < len(names) <= 64, "business_types", f"of {len(names)} types", "1 to 64 types")
     _need(len(set(names)) == len(names), "business_types", ",".join(names), "each type once")
+    _need(PRIVATE in names, "business_types", ",".join(names), f"{PRIVATE} among them: the type of people")
     for name, weight in s.type_weights:
         _need(name in names, "type_weights", name, _one(names))
         _need(0 <= weight < 1e9, "type_weights", f"{name}={weight:g}", "a weight of 0 or more")

@@ -28,7 +28,6 @@ KINDS: Final[dict[str, tuple[str, str | float | None]]] = {
 FIRST_BAD: Final = 10
 """Value of ``dirt`` of the first of the kinds, the others follow."""
 TORN: Final = FIRST_BAD + list(KINDS).index("torn line")
-_TEXT_ONLY: Final = ("duration in words", "torn line")
 
 
 def add_dirt(population: Population, block: Block, frame: pl.DataFrame) -> pl.DataFrame:
@@ -52,20 +51,21 @@ def add_dirt(population: Population, block: Block, frame: pl.DataFrame) -> pl.Da
     return pl.concat([frame, copies, others, bad]).sort("start_time", maintain_order=True)
 
 
-def spoil(frame: pl.DataFrame, text: tuple[str, ...]) -> pl.DataFrame:
-    """The frame with its bad records spoiled.
+def spoil(frame: pl.DataFrame, text: tuple[str, ...], torn: bool) -> pl.DataFrame:
+    """The frame with its bad records spoiled; where one cannot be bad in its own way, it has no caller.
 
     Args:
         frame: columns of a record, and ``dirt``.
-        text: those columns of it that can hold any text; they become text. In others, what would have to be
-            text is missing instead, and a record without lines to tear has no caller.
+        text: those columns of it that can hold any text; they become text.
+        torn: lines to be torn are torn later.
     """
     frame = frame.with_columns(pl.col(text).cast(pl.String))
     for code, (field, value) in enumerate(KINDS.values(), start=FIRST_BAD):
-        if code == TORN:
+        if code == TORN and torn:
             continue
-        fits = field in text or not isinstance(value, str)
-        wrong = pl.lit(None) if value is None or not fits else pl.lit(value).cast(frame[field].dtype)
+        if not field or (isinstance(value, str) and field not in text):
+            field, value = KINDS["no caller"]
+        wrong = pl.lit(value, dtype=frame[field].dtype)
         frame = frame.with_columns(
             pl.when(pl.col("dirt") == code).then(wrong).otherwise(pl.col(field)).alias(field)
         )

@@ -81,7 +81,7 @@ def render(frame: pl.DataFrame, name: str, header: bool = False) -> bytes:
     frame = frame.with_columns(start_time=stamps(frame, "pipes" if name == "pipes" else "callbeam"))
     bad = frame["dirt"].max()
     if isinstance(bad, int) and bad >= FIRST_BAD:
-        frame = spoil(frame, (*_STRINGS, "start_time") if name == "jsonl" else RECORD_FIELDS)
+        frame = spoil(frame, (*_STRINGS, "start_time") if name == "jsonl" else RECORD_FIELDS, torn=True)
     lines = io.BytesIO()
     if name == "jsonl":
         frame.select(RECORD_FIELDS).write_ndjson(lines)
@@ -152,7 +152,7 @@ class _Parquet:
             frame = frame.with_columns(start_time=stamps(frame, "parquet"))
         bad = frame["dirt"].max()
         if isinstance(bad, int) and bad >= FIRST_BAD:
-            frame = spoil(frame, _STRINGS if self._utc else (*_STRINGS, "start_time"))
+            frame = spoil(frame, _STRINGS if self._utc else (*_STRINGS, "start_time"), torn=False)
         table = frame.select(RECORD_FIELDS).to_arrow()
         if self._file is None:
             self._file = pq.ParquetWriter(self._path, table.schema, compression="zstd")

@@ -51,8 +51,7 @@ class Population:
     """Everybody, with what the drawing of their interactions needs.
 
     Callers are counted through: people first, then businesses. ``numbers`` and ``habits`` (types) are by
-    caller; ``private`` is the position of that type, `NONE` where it is no type of the list; ``mark`` goes
-    into the ids.
+    caller; ``private`` is the position of that type; ``mark`` goes into the ids.
     """
 
     settings: WorkloadSettings
@@ -85,7 +84,7 @@ def populate(settings: WorkloadSettings) -> Population:
         numbers=np.concatenate([people.number, businesses.number]),
         habits=np.concatenate([people.habit_type, nothing]),
         shares=shares,
-        private=names.index(PRIVATE) if PRIVATE in names else NONE,
+        private=names.index(PRIVATE),
         abroad=plans,
         abroad_shares=regions / regions.sum(),
         mark=settings.fingerprint() & 0xFF,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from callbeam_io.workload.clock import zone_of
 from callbeam_io.workload.dirt import FIRST_BAD
 from callbeam_io.workload.formats import format_of, writer
 from callbeam_io.workload.interactions import CONFLICT, GOOD
@@ -70,10 +71,13 @@ def write_workload(
     Memory stays flat: a block at a time, shuffled or not.
 
     Raises:
-        OptionError: no such format or order.
+        OptionError: no such format or order, an offset where a zone's name is needed.
         OSError: the files cannot be written.
     """
     name = format_of(output, name)
+    if name == "pipes" and zone_of(workload.settings.zone).utcoffset(None):
+        zone = f"--zone {workload.settings.zone}"
+        raise OptionError(zone, "a zone by name such as Asia/Kolkata: stamps of this format carry no offset")
     if order not in ORDERS:
         raise OptionError(f"--order {order}", f"one of {', '.join(ORDERS)}")
     output.parent.mkdir(parents=True, exist_ok=True)
