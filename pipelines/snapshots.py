@@ -19,7 +19,8 @@ from transforms.columns.live import LiveShard
 from transforms.columns.records import from_batches
 from transforms.registry import LiveRun
 
-_CALLERS_BASE_EVERY: Final = 20_DROP_CALLERS: Final = text("DELETE FROM shard_state WHERE run_id = :run_id AND kind = 'callers' AND seq < :seq")
+_CALLERS_BASE_EVERY: Final = 20
+_DROP_CALLERS: Final = text("DELETE FROM shard_state WHERE run_id = :run_id AND kind = 'callers' AND seq < :seq")
 _DROP_FILES: Final = text("DELETE FROM record_files WHERE run_id = :run_id AND shard = :shard AND last < :last")
 
 Positions = dict[tuple[str, str], Any]

@@ -20,6 +20,9 @@ from transforms.schema import CALL_RESULTS, CALL_TYPES, RECORD_FIELDS
 _NO_ID = np.uint64(0x5BF0_3635_0C9B_1E4D)  # keeps hashes of whole records apart from hashes of ids
 
 
+_NO_ACCOUNT = hash_text(pl.Series([None], dtype=pl.String))[0]
+
+
 @dataclass(frozen=True)
 class CleanSettings:
     """How to read what the source leaves open.
@@ -216,10 +219,9 @@ def _id_hashes(
     """Hashes of the ids; of the whole record where there is none."""
     if ids is not None and ids.null_count() == 0:
         return hash_text(ids)
-    columns = [c.astype(np.int64) for c in whole]
-    if accounts is not None:
-        columns.append(hash_text(accounts).view(np.int64))
-    records = hash_columns(*columns) ^ _NO_ID
+    # A missing account hashes like an empty one, so that a record's hash does not depend on its neighbours.
+    account = hash_text(accounts) if accounts is not None else np.full(len(whole[0]), _NO_ACCOUNT)
+    records = hash_columns(*[c.astype(np.int64) for c in whole], account.view(np.int64)) ^ _NO_ID
     if ids is None:
         return records
     return np.where(ids.is_null().to_numpy(), records, hash_text(ids))

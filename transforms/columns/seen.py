@@ -12,14 +12,15 @@ from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.records import Records
 
 _FIRST_SWEEP = 1 << 16
+_NO_ACCOUNT = hash_text(pl.Series([None], dtype=pl.String))[0]
 
 
 def contents_of(records: Records) -> NDArray[np.uint64]:
     """64 bits of everything but the id: unequal records of one id differ in it."""
     parts = [records.called, records.start, records.offset, records.duration, records.charge, records.kind]
-    if "account_id" in records.text:
-        parts.append(hash_text(records.text["account_id"]).view(np.int64))
-    return hash_columns(*[p.astype(np.int64) for p in parts])
+    account = records.text.get("account_id")
+    accounts = hash_text(account) if account is not None else np.full(len(records), _NO_ACCOUNT)
+    return hash_columns(*[p.astype(np.int64) for p in parts], accounts.view(np.int64))
 
 
 class SeenRecords:

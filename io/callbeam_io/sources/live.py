@@ -156,13 +156,22 @@ class LiveReader:
             self._ended = True
             return Element(self._bare({"tick": True, "end": True}), 0)
         if now - self._ticked >= self.tick_every:
-            self._ticked = now
-            self._move_watermark(now)
-            return Element(self._bare({"tick": True}), 0)
+            return Element(self.tick(), 0)
         if self.rate is not None and self.rows > self.rate * (now - self._started):
             return None
         split = self._choose()
         return None if split is None else self._take(split, now)
+
+    def tick(self) -> Any:
+        """An element without records, which lets shards show what changed."""
+        self._ticked = self.clock()
+        self._move_watermark(self._ticked)
+        return self._bare({"tick": True})
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the next element is the last."""
+        return self._finished()
 
     def _finished(self) -> bool:
         """Whether reading was stopped, or everything finite was read to its end."""

@@ -20,7 +20,7 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
         "run_id text",
         "state text, mode text, runner text, started_at time, finished_at time, heartbeat time, options json,"
         "records_read int, records_good int, records_rejected int, records_duplicate int, records_conflicting int,"
-        "records_late int, decided_without int, watermark time, error text, pruned_at time",
+        "records_late int, decided_without int, watermark time, error text, live json, pruned_at time",
     ),
     "rules": ("rule_id text", f"{_RULE}, version int, error text"),
     "rule_versions": ("rule_id text, version int", _RULE),
@@ -42,10 +42,12 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
         "offset text, watermark time, updated_at time",
     ),
     "shard_state": ("run_id text, shard int, kind text, seq int", "payload bytes, created_at time"),
+    "record_files": ("run_id text, path text", "shard int, seq int, rows int, first int, last int"),
     "control": ("name text", "value json, updated_at time"),
     "schema_version": ("version int", "applied_at time"),
 }
-"""The other tables: key columns, other columns, each with its kind. ``runs.pruned_at`` marks a run that is
+"""The other tables: key columns, other columns, each with its kind. ``runs.live`` holds the live numbers of a
+streaming run, ``record_files`` the files of kept records that count; ``runs.pruned_at`` marks a run that is
 being deleted; ``rules.version`` is the version that the row is a copy of; ``rules.error`` says why a rule was
 switched off."""
 
