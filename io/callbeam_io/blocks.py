@@ -27,6 +27,7 @@ DOCUMENT: Final = "document"
 PARQUET: Final = "parquet"
 _PIECE: Final = 8 << 20
 _ROWS: Final = 1 << 17
+_ENDINGS: Final = (".csv", ".txt", ".tsv", ".psv", ".cdr", ".json", ".jsonl", ".log", ".dat", ".gz")
 _ROW_LINE: Final = "row_line"
 _COUNTER: Final = LineCounter()
 
@@ -77,11 +78,11 @@ def read_block(block: Block) -> Iterator[pa.RecordBatch]:
 
 
 def file_stem(path: str) -> str:
-    """A file's name without its endings ``.csv``, ``.csv.gz``, ``.cdr.json``."""
-    name = PurePosixPath(path).name
-    for _ in range(2):
-        name = PurePosixPath(name).stem if len(PurePosixPath(name).suffix) <= len(".jsonl") else name
-    return name
+    """A file's name without endings that tell its kind (``.csv.gz``)."""
+    name = PurePosixPath(path)
+    while name.suffix.lower() in _ENDINGS:
+        name = name.with_suffix("")
+    return name.name
 
 
 def _read_text(block: Block) -> Iterator[pa.RecordBatch]:

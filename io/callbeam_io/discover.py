@@ -27,6 +27,7 @@ _PACKED: Final = {
     b"\xfe\xff": ("UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
 }
 _CONTROLS: Final = bytes(c for c in range(32) if c not in b"\t\n\r\f\x1a\x1b")
+_FEW: Final = 4  # control characters that a text may hold by accident
 _TEXT: Final = "text (CSV, JSON lines), the same packed with gzip, or Parquet"
 _ASN1: Final = (
     "if these are an operator's originals (ASN.1 BER, 3GPP TS 32.298), decode them to CSV or JSON lines first"
@@ -149,7 +150,7 @@ def _refuse_binary(head: Head) -> None:
         if head.data.startswith(magic):
             raise InputError(f"{head.path} is {what}", _TEXT, todo)
     controls = len(head.data) - len(head.data.translate(None, _CONTROLS))
-    if b"\0" in head.data or controls * 100 > len(head.data):
+    if controls > max(_FEW, len(head.data) // 100):
         raise InputError(f"{head.path} is binary", _TEXT, _ASN1)
     if b"\r" in head.data and b"\n" not in head.data:
         raise InputError(f"{head.path} has line ends of CR only", "LF or CRLF", "convert its line ends")

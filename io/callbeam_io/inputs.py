@@ -189,9 +189,10 @@ def _assumed(layout: Layout, head: Head, start: int, timezone: str) -> str:
 
 def _zone_of(kind: pa.DataType, column: pa.Array, name: str, timezone: str) -> str:
     local = f"{name}: stamps without a zone are in {timezone} (--timezone)"
-    if pa.types.is_timestamp(kind):
-        instants = f"{name}: the local time of stamps in UTC is that of {timezone} (--timezone)"
-        return local if kind.tz is None else instants
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return f"{name}: the local time of stamps in UTC is that of {timezone} (--timezone)"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return local
     texts = pl.Series(pl.from_arrow(column)).drop_nulls()
     return "" if texts.str.contains(_HAS_OFFSET).all() else local
 

@@ -79,7 +79,7 @@ def format_named(name: str) -> Format | None:
         raise InputError(
             f"--input_format {name} is not read: {_PAIRED[name]}",
             "one record per call",
-            "let its dialog module write call records (start_time, duration) and describe them with a mapping",
+            "let its dialog module write call records with durations and describe those with a mapping",
         )
     if name.endswith(".json") or Path(name).is_file():
         mapping = load_mapping(name)

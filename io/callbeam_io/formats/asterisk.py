@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from callbeam_io.formats.base import Format, Head, mostly
+from callbeam_io.formats.base import Format, Head
 from callbeam_io.formats.mapping import Mapping, make_mapping
 
 STAMP: Final = "%Y-%m-%d %H:%M:%S"
@@ -56,7 +56,7 @@ def has_stamps(start: int, answer: int, end: int, least: int, most: int) -> Call
             and (row[answer - 1] == "" or IS_STAMP.match(row[answer - 1]) is not None)
         )
 
-    return lambda head: mostly(head.rows(","), regular)
+    return lambda head: any(map(regular, head.rows(",")))
 
 
 _MAPPING: Final = master("asterisk", account=1, src=2, start=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from callbeam_io.formats.asterisk import IS_STAMP, STAMP
-from callbeam_io.formats.base import Format, Head, mostly
+from callbeam_io.formats.base import Format, Head
 from callbeam_io.formats.mapping import make_mapping
 
 _MAPPING: Final = make_mapping(
@@ -28,9 +28,8 @@ _MAPPING: Final = make_mapping(
 
 
 def _sniff(head: Head) -> bool:
-    return mostly(
-        head.rows(";"), lambda row: len(row) == 8 and row[0] in ("1", "2") and bool(IS_STAMP.match(row[4]))
-    )
+    rows = head.rows(";")
+    return any(len(row) == 8 and row[0] in ("1", "2") and IS_STAMP.match(row[4]) for row in rows)
 
 
 FORMAT: Final = Format("bandicoot_orange", "bandicoot's Orange form", _sniff, _MAPPING)

@@ -78,11 +78,6 @@ def quoting(quote: str | None) -> dict[str, object]:
     return {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
 
 
-def mostly(rows: list[list[str]], test: Callable[[list[str]], bool]) -> bool:
-    """Whether a test holds for more than half of the rows, and there are some."""
-    return 2 * sum(map(test, rows)) > len(rows)
-
-
 @dataclass(frozen=True)
 class Format:
     """A format by name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from callbeam_io.formats.base import Format, Head, mostly
+from callbeam_io.formats.base import Format, Head
 from callbeam_io.formats.mapping import Mapping, make_mapping
 from transforms.errors import InputError
 from transforms.schema import CALL_TYPES, RECORD_FIELDS
@@ -44,12 +44,12 @@ def _is_record(row: list[str]) -> bool:
 
 
 def _sniff(head: Head) -> bool:
-    return set(head.header()) >= _PARTS or mostly(head.rows(","), _is_record)
+    return set(head.header()) >= _PARTS or any(map(_is_record, head.rows(",")))
 
 
 def _mapping(head: Head) -> Mapping:
     header = head.header()
-    if not is_header(header) and mostly(head.rows(","), _is_record):
+    if not is_header(header) and any(map(_is_record, head.rows(","))):
         return unnamed()
     missing = [f for f in RECORD_FIELDS if f not in header and f not in OPTIONAL]
     if missing:

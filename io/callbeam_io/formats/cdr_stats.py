@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from callbeam_io.formats.asterisk import STAMP
-from callbeam_io.formats.base import Format, Head, mostly
+from callbeam_io.formats.base import Format, Head
 from callbeam_io.formats.causes import ANSWERED_IF_SET, CODES
 from callbeam_io.formats.mapping import Mapping, make_mapping
 
@@ -60,7 +60,7 @@ def _is_named(head: Head) -> bool:
 
 
 def _sniff(head: Head) -> bool:
-    return _is_named(head) or mostly(head.rows(","), _is_old)
+    return _is_named(head) or any(map(_is_old, head.rows(",")))
 
 
 def _mapping(head: Head) -> Mapping:

@@ -15,7 +15,7 @@ from transforms.errors import InputError
 
 _UNITS: Final = {"start_time": ("s", "ms", "us", "ns"), "duration": ("ms", "s", "min")}
 _SAMPLES: Final = (datetime(2024, 2, 5, 13, 4, 9), datetime(2031, 11, 28, 0, 50, 0))
-_DIRECTIVES: Final = "aAbBdemyYHIMSpfzjT"
+_DIRECTIVES: Final = "aAbBdemyYHIMSpfzj"
 
 
 def fail(what: str, expected: str = "") -> NoReturn:
@@ -141,7 +141,7 @@ def zone(value: Any, where: str) -> str:
     """A zone of the IANA database."""
     try:
         return ZoneInfo(text(value, where)).key
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         fail(f"{where} is {_shown(value)}", "a zone's name, as Europe/Berlin or UTC")
 
 
@@ -174,6 +174,8 @@ def _time_pattern(layout: str, where: str) -> None:
     unknown = [d for d in used if d not in _DIRECTIVES]
     if unknown:
         fail(f"{where} has %{unknown[0]}", "of " + " ".join(f"%{d}" for d in _DIRECTIVES))
+    if re.search(r"(?<!\.)%f", layout):
+        fail(f"{where} has %f without a point before it", "fractions as .%f")
     if not (
         {"y", "Y"} & set(used) and (({"d", "e"} & set(used) and {"m", "b", "B"} & set(used)) or "j" in used)
     ):

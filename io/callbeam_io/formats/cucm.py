@@ -34,14 +34,13 @@ _MAPPING: Final = make_mapping(
 )
 
 
+def _sniff(head: Head) -> bool:
+    return head.has_columns("cdrrecordtype", "globalcallid_callid")
+
+
 def _skip(head: Head) -> str:
-    return "" if head.has_columns("callingpartynumber") else "quality records (CMR) of Cisco CUCM, no calls"
+    quality = _sniff(head) and not head.has_columns("callingpartynumber")
+    return "quality records (CMR) of Cisco CUCM, no calls" if quality else ""
 
 
-FORMAT: Final = Format(
-    "cucm",
-    "Cisco CUCM call detail records",
-    lambda head: head.has_columns("cdrrecordtype", "globalcallid_callid"),
-    _MAPPING,
-    _skip,
-)
+FORMAT: Final = Format("cucm", "Cisco CUCM call detail records", _sniff, _MAPPING, _skip)

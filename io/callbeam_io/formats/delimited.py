@@ -13,11 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from callbeam_io.formats.base import Table, quoting
-from callbeam_io.formats.lines import Lines, not_utf8, split_lines
+from callbeam_io.formats.base import BOM, Table, quoting
+from callbeam_io.formats.lines import SPOILT, Lines, split_lines, spoilt_lines
 from callbeam_io.formats.survey import survey
 
-_NOT_TEXT: Final = "not UTF-8 text"
 _OPEN: Final = "a quote is not closed on its line"
 _UNSPLIT: Final = "cannot be split into fields"
 
@@ -62,9 +61,9 @@ def read_delimited(data: bytes, shape: Shape) -> Table:
         return Table(pl.DataFrame(schema=shape.schema), lines)
     if shape.quote is not None and shape.quote.encode() not in data:
         shape = replace(shape, quote=None)
-    spoilt = not_utf8(lines)
+    spoilt = spoilt_lines(lines)
     frame = None
-    if spoilt is None and shape.quote is None:
+    if spoilt is None and shape.quote is None and not data.startswith(BOM):  # which Polars would swallow
         frame = _all_at_once(lines, shape)
         if frame is not None and not frame[f"c{shape.least - 1}"].null_count():
             return Table(_named(frame, shape), lines)
@@ -115,7 +114,7 @@ def _careful(
         singles = _one_by_one(lines, shape, np.flatnonzero(odd), faults)
         frame = _merged(frame, singles, odd, blank)
     for row in np.flatnonzero(spoilt) if spoilt is not None else ():
-        faults[row] = _NOT_TEXT
+        faults[row] = SPOILT
     told = pl.Series(faults, dtype=pl.String)
     table = Table(frame, lines, None, told if told.null_count() < lines.count else None)
     return table.filter(~blank)

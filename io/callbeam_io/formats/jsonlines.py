@@ -10,10 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from callbeam_io.formats.base import Table
-from callbeam_io.formats.lines import Lines, not_utf8, split_lines
+from callbeam_io.formats.lines import SPOILT, Lines, split_lines, spoilt_lines
 
 _FEW: Final = 512  # lines that are looked at one by one to find those that spoil the rest
-_NOT_TEXT: Final = "not UTF-8 text"
 _NOT_JSON: Final = "not a JSON object"
 _KINDS: Final = {dict: "an object", list: "a list", bool: "true or false"}
 
@@ -34,10 +33,10 @@ def read_json_lines(data: bytes, paths: tuple[str, ...]) -> Table:
     index = None if keep.all() else np.flatnonzero(keep)
     lines = lines if index is None else lines.take(keep)
     faults: list[str | None] = [None] * lines.count
-    spoilt = not_utf8(lines)
+    spoilt = spoilt_lines(lines)
     good = np.ones(lines.count, np.bool_) if spoilt is None else ~spoilt
     for row in np.flatnonzero(~good):
-        faults[row] = _NOT_TEXT
+        faults[row] = SPOILT
     rows = np.flatnonzero(good)
     parts = _parsed(lines, rows, paths, faults)
     frame = _in_place(parts, lines.count, paths)
@@ -155,3 +154,8 @@ def _find_odd_values(
             kind = _KINDS.get(type(dig(json.loads(lines.line(int(row))), path)))
             if kind is not None and faults[row] is None:
                 faults[row] = f"{path} is {kind}, not text or a number"
+        if b"\\u0000" in lines.data:
+            for row in np.flatnonzero(
+                column.str.contains("\0", literal=True).fill_null(value=False).to_numpy()
+            ):
+                faults[row] = f"{path} holds a NUL"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 NEWLINE: Final = 10
 RETURN: Final = 13
+SPOILT: Final = "not UTF-8 text"
 _INLINE: Final = 12  # longest value that Arrow's binary view holds in the view itself
 
 
@@ -91,8 +92,10 @@ def split_lines(data: bytes) -> Lines:
     return Lines(data, starts, ends)
 
 
-def not_utf8(lines: Lines) -> NDArray[np.bool_] | None:
-    """Marks the lines that are no UTF-8 text; None where all are."""
+def spoilt_lines(lines: Lines) -> NDArray[np.bool_] | None:
+    """Marks lines that are no UTF-8 text or hold a NUL (which no store takes); None where all are fine."""
+    if b"\0" in lines.data:
+        return _bad_lines(lines)
     if lines.data.isascii():
         return None
     try:
@@ -103,11 +106,16 @@ def not_utf8(lines: Lines) -> NDArray[np.bool_] | None:
 
 
 def _bad_lines(lines: Lines) -> NDArray[np.bool_]:
-    high = np.flatnonzero(lines.array >= 0x80)
     bad = np.zeros(lines.count, np.bool_)
-    for row in np.unique(np.searchsorted(lines.starts, high, "right") - 1):
+    bad[_rows_of(lines, lines.array == 0)] = True
+    for row in _rows_of(lines, lines.array >= 0x80):
         try:
             lines.line(row).decode()
         except UnicodeDecodeError:
             bad[row] = True
     return bad
+
+
+def _rows_of(lines: Lines, bytes_: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The lines that marked bytes stand on."""
+    return np.unique(np.searchsorted(lines.starts, np.flatnonzero(bytes_), "right") - 1)

@@ -210,7 +210,7 @@ def _check_use(field: str, source: Source, where: str) -> None:
     if source.origin and not source.unit:
         fail(f"{where}.origin has no unit", "the unit of what counts from it (s, ms, us, ns)")
     if source.comma and field not in ("duration", "charge"):
-        fail(f"{where}.decimal is for duration and charge only")
+        fail(f"{where}.comma is for duration and charge only")
 
 
 def _values(value: Any, where: str) -> tuple[tuple[str, str | None], ...]:

@@ -35,7 +35,7 @@ _PEEK: Final = 256  # bytes that hold a canonical header
 
 @dataclass(frozen=True)
 class _Found:
-    """Records of some messages: row for row the message (a position) and the line in it (from 1)."""
+    """Records of some messages: row for row the message (a position) and the line in it (from 1; 0: all)."""
 
     batch: pa.RecordBatch
     message: NDArray[np.int64]
@@ -222,7 +222,7 @@ def _unreadable(messages: list[bytes], at: NDArray[np.int64], reason: str) -> _F
         "bad_reason": pa.array([reason] * len(messages)),
         "raw": pa.array(text, pa.binary()).cast(pa.binary_view()),
     }
-    return _Found(pa.RecordBatch.from_pydict(columns), at, np.ones(len(messages), np.int64))
+    return _Found(pa.RecordBatch.from_pydict(columns), at, np.zeros(len(messages), np.int64))
 
 
 def _together(parts: list[_Found], timezone: str) -> _Found:
@@ -265,4 +265,4 @@ def _line_names(found: _Found, ids: Sequence[int | str], messages: Sequence[byte
     if not several.any():
         return pa.array(names).take(pa.array(found.message))
     rows = zip(found.message.tolist(), found.line.tolist(), strict=True)
-    return pa.array([f"{names[m]}#{k}" if several[m] else names[m] for m, k in rows], pa.string())
+    return pa.array([f"{names[m]}#{k}" if several[m] and k else names[m] for m, k in rows], pa.string())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from callbeam_io.formats.base import Format, Head, mostly
+from callbeam_io.formats.base import Format, Head
 from callbeam_io.formats.mapping import make_mapping
 
 _ASCTIME: Final = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
@@ -33,7 +33,7 @@ _MAPPING: Final = make_mapping(
 
 def _sniff(head: Head) -> bool:
     rows = head.rows("|", None)
-    return mostly(rows, lambda row: len(row) == 9 and bool(_ASCTIME.match(row[4])))
+    return any(len(row) == 9 and _ASCTIME.match(row[4]) for row in rows)
 
 
 FORMAT: Final = Format("pipes", "the student project's lines", _sniff, _MAPPING)
