@@ -1,0 +1,97 @@
+"""The app factory: one blueprint a page, put together here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
+
+from flask import Flask
+
+from callbeam_io.store import Store, open_store
+from webui import (
+    account,
+    analyses,
+    audit,
+    dashboard,
+    data,
+    errors,
+    first_start,
+    habits,
+    health,
+    layout,
+    metrics,
+    outlines,
+    person,
+    promotions,
+    rejects,
+    runs,
+    security,
+    services,
+    signin,
+    signing,
+    subscribers,
+    users,
+    vendor,
+    welcome,
+)
+from webui.config import WebConfig
+from webui.geo import world
+from webui.pulse import Pulse
+
+PAGES: Final[Sequence[ModuleType]] = (
+    vendor,
+    outlines,
+    health,
+    metrics,
+    data,
+    signin,
+    account,
+    welcome,
+    dashboard,
+    analyses,
+    habits,
+    subscribers,
+    person,
+    promotions,
+    runs,
+    rejects,
+    users,
+    audit,
+)
+"""Modules with a blueprint ``bp`` and, if they stand in the menu, their lines ``NAV``."""
+
+
+def create_app(config: WebConfig, store: Store | None = None) -> Flask:
+    """The web app.
+
+    Args:
+        config: its settings.
+        store: the opened store of ``config.store``; None: it is opened here.
+
+    Raises:
+        RequestError: the store cannot be opened.
+    """
+    store = open_store(config.store) if store is None else store
+    app = Flask(__name__)
+    app.secret_key = config.secret_key or first_start.secret_key(store)
+    pulse = Pulse(store)
+    services.install(app, services.Services(config, store, pulse))
+    metrics.install(app)
+    security.install(app, config)
+    signing.install(app)
+    errors.install(app)
+    layout.install(app, [line for page in PAGES for line in getattr(page, "NAV", ())])
+    for page in PAGES:
+        app.register_blueprint(page.bp)
+    if config.background:
+        pulse.start()
+        threading.Thread(target=_prepare_map, name="outlines", daemon=True).start()
+    return app
+
+
+def _prepare_map() -> None:
+    """The outlines of countries take some seconds where they were not made before: nobody shall wait."""
+    if world.edition() is not None:
+        world.codes()

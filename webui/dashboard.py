@@ -1,0 +1,47 @@
+"""``/dashboard``: is it alive, what goes out, what is held back, and what the records say."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+
+from webui import view
+from webui.analyses import news
+from webui.figures.style import theme
+from webui.layout import NavItem
+from webui.promotions import rule_names
+from webui.reasons import OUTCOMES
+from webui.roles import VIEWER, required
+from webui.services import services
+from webui.snapshot import charts, snapshot
+
+bp = Blueprint("dashboard", __name__)
+NAV = [NavItem("Now", "Dashboard", "speedometer2", "dashboard.dashboard", VIEWER, place=20)]
+
+
+@bp.get("/dashboard")
+@required(VIEWER)
+def dashboard() -> ResponseReturnValue:
+    """The page, with its numbers; the charts follow."""
+    run = view.chosen_run()
+    if run is None:
+        return render_template("no_run.html", title="Dashboard")
+    return render_template("dashboard.html", run=run, snap=snapshot(run), **_words())
+
+
+@bp.get("/dashboard/live")
+@required(VIEWER)
+def live() -> ResponseReturnValue:
+    """What changed: texts, tables and charts, for the browser to put in place."""
+    run = view.chosen_run() or abort(404)
+    snap = snapshot(run)
+    parts = {
+        name: render_template(f"_dash_{name}.html", snap=snap, **_words())
+        for name in ("rules", "promotions", "held", "sparks")
+    }
+    drawn = news(charts(run, theme(request.args.get("theme"))))
+    return jsonify(status=services().pulse.status().as_json(), texts=snap.texts, parts=parts, figures=drawn)
+
+
+def _words() -> dict[str, object]:
+    return {"names": rule_names(), "outcomes": OUTCOMES}

@@ -1,0 +1,120 @@
+"""Bars: hours of the day, ranked types and countries; lines of what happens now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from webui.figures.style import Figure, Theme, axis, figure, layout
+from webui.measures import Measure
+from webui.words import hour_span, percent
+
+
+def hours(rows: Sequence[dict[str, Any]], what: Measure, look: Theme) -> Figure:
+    """A bar for each hour of the day; hours without rows are zero."""
+    values = {int(r["hour"]): what.of(r) for r in rows}
+    series = [values.get(h, 0) for h in range(24)]
+    bars = {
+        "type": "bar",
+        "x": [f"{h:02d}" for h in range(24)],
+        "y": [what.scaled(v) for v in series],
+        "customdata": [[hour_span(h), what.text(v)] for h, v in enumerate(series)],
+        "hovertemplate": "%{customdata[0]} h<br><b>%{customdata[1]}</b><extra></extra>",
+        "marker": {"color": look.bar, "cornerradius": 3},
+    }
+    shape = layout(
+        look,
+        bargap=0.25,
+        margin={"l": 58, "r": 12, "t": 8, "b": 44},
+        xaxis=axis(look, "hour of the day", type="category", dtick=3, showgrid=False),
+        yaxis=axis(look, what.axis, tickformat=",~s", nticks=6, rangemode="tozero"),
+    )
+    return figure([bars], shape, busiest_hour(series, what), look)
+
+
+def busiest_hour(series: Sequence[int], what: Measure) -> str:
+    """What a chart of hours shows, in words."""
+    most = max(series, default=0)
+    if most == 0:
+        return f"No {what.noun} yet"
+    best = series.index(most)
+    return f"Busiest hour: {hour_span(best)}, {percent(most, sum(series))} of the {what.noun}"
+
+
+def ranked(
+    pairs: Sequence[tuple[str, int]], what: Measure, look: Theme, title: str, colours: Sequence[str] = ()
+) -> Figure:
+    """Horizontal bars, the greatest on top, each with its number.
+
+    Args:
+        pairs: label and value, the greatest first.
+        what: is counted.
+        look: theme.
+        title: of the figure.
+        colours: one a bar, or none: all alike.
+    """
+    whole = sum(v for _, v in pairs)
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": [label for label, _ in pairs],
+        "x": [what.scaled(v) for _, v in pairs],
+        "customdata": [[what.text(v), percent(v, whole)] for _, v in pairs],
+        "text": [what.text(v) for _, v in pairs],
+        "textposition": "auto",
+        "insidetextanchor": "end",
+        "cliponaxis": False,
+        "constraintext": "none",
+        "hovertemplate": "%{y}<br><b>%{customdata[0]}</b> (%{customdata[1]} of these)<extra></extra>",
+        "marker": {"color": list(colours) or look.bar, "cornerradius": 3},
+    }
+    shape = layout(
+        look,
+        bargap=0.28,
+        margin={"l": 8, "r": 64, "t": 4, "b": 34},
+        xaxis=axis(look, what.axis, tickformat=",~s", nticks=5, rangemode="tozero"),
+        yaxis=axis(look, automargin=True, autorange="reversed", showgrid=False, ticksuffix="  "),
+    )
+    return figure([bars], shape, title, look)
+
+
+def top_of(pairs: Sequence[tuple[str, int]], what: Measure) -> str:
+    """What ranked bars show, in words."""
+    whole = sum(v for _, v in pairs)
+    if not whole:
+        return f"No {what.noun} yet"
+    label, most = max(pairs, key=lambda pair: pair[1])
+    return f"{label} leads with {percent(most, whole)} of the {what.noun}"
+
+
+def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
+    """Records a second over time; straight lines, and no line where nothing is known.
+
+    Args:
+        points: seconds since 1970 UTC and the rate, oldest first.
+        look: theme.
+    """
+    known = [rate for _, rate in points if rate is not None]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [round(at * 1000) for at, _ in points],
+        "y": [None if rate is None else round(rate, 1) for _, rate in points],
+        "connectgaps": False,
+        "line": {"color": look.bar, "width": 2, "shape": "linear"},
+        "hovertemplate": "%{x|%H:%M:%S} UTC<br><b>%{y:,.0f}</b> a second<extra></extra>",
+    }
+    shape = layout(
+        look,
+        xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=6),
+        yaxis=axis(look, "records a second", rangemode="tozero", tickformat=",~s", nticks=5),
+    )
+    return figure([line], shape, rate_now(known), look)
+
+
+def rate_now(known: Sequence[float]) -> str:
+    """What a chart of rates shows, in words."""
+    if not known:
+        return "Records a second: watching since this moment"
+    recent = known[-5:]
+    return f"{sum(recent) / len(recent):,.0f} records a second"

@@ -1,0 +1,54 @@
+"""``/subscribers/<number>``: what is known about one subscriber."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from callbeam_io.store import web_people, web_promotions
+from webui import view, words
+from webui.promotions import described, rule_names
+from webui.reasons import OUTCOMES
+from webui.roles import ANALYST, log, required
+from webui.services import store
+from webui.subscribers import contact_time
+
+bp = Blueprint("person", __name__)
+SHOWN: int = 100
+
+
+@bp.get("/subscribers/<path:number>")
+@required(ANALYST)
+def person(number: str) -> ResponseReturnValue:
+    """The profile: habits, contact hours, consent with its history, promotions."""
+    run = view.chosen_run() or abort(404)
+    row = web_people.person(store(), run["run_id"], number)
+    if row is None:
+        spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
+        if spelled != number and web_people.person(store(), run["run_id"], spelled) is not None:
+            return redirect(url_for("person.person", number=spelled))
+        abort(404, "This subscriber is not in the results of the run.")
+    log("person viewed", number)
+    return render_template(
+        "person.html",
+        run=run,
+        p=row,
+        n=interactions(row),
+        contact=web_people.contacts(store(), [number], contact_time(run))[number],
+        history=web_people.contact_history(store(), number),
+        promotions=_promotions(run, number),
+        one_person=True,
+        names=rule_names(),
+        outcomes=OUTCOMES,
+    )
+
+
+def _promotions(run: dict[str, Any], number: str) -> list[dict[str, Any]]:
+    return described(web_promotions.newest(store(), run["run_id"], {"subscriber": number}, SHOWN), run)
+
+
+def interactions(row: dict[str, Any]) -> int:
+    """Calls and messages of a subscriber."""
+    return int((row["calls"] or 0) + (row["messages"] or 0))

@@ -1,0 +1,233 @@
+"""Whether the pipeline lives: the line that stands on top of every page, and how fast records come in.
+
+Everything is read from the row of the run in the store; kept here is only when a value was first seen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from callbeam_io.store import Store, utc_text
+from callbeam_io.store.web_queries import StoreError, is_worked_on, shown_run
+from webui import words
+
+FRESH: Final = 3.0
+"""Seconds without a heartbeat after which the run's lock is asked whether its process lives."""
+PATIENCE: Final = 15.0
+"""Seconds without a heartbeat after which a process that lives counts as stopped."""
+BEHIND: Final = 60.0
+QUIET: Final = 60.0
+KEPT: Final = 300
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the top bar says.
+
+    Attributes:
+        kind: ``live catching_up quiet stopped unreachable batch empty``.
+        text: in words, such as ``Live · 2 s behind``.
+        detail: a sentence more, or nothing.
+        as_of: when the numbers on the pages are from, where that is not now.
+    """
+
+    kind: str
+    text: str
+    detail: str = ""
+    as_of: str = ""
+
+    @property
+    def icon(self) -> str:
+        """Name of a Bootstrap icon."""
+        return _ICONS[self.kind]
+
+    @property
+    def tone(self) -> str:
+        """``ok``, ``warn``, ``bad`` or ``idle``."""
+        return _TONES[self.kind]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the browser."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "detail": self.detail,
+            "icon": self.icon,
+            "tone": self.tone,
+            "as_of": self.as_of,
+        }
+
+
+_ICONS: Final = {
+    "live": "broadcast",
+    "catching_up": "fast-forward-fill",
+    "quiet": "pause-circle-fill",
+    "stopped": "stop-circle-fill",
+    "unreachable": "plug-fill",
+    "batch": "check-circle-fill",
+    "working": "gear-wide-connected",
+    "empty": "circle",
+}
+_TONES: Final = {
+    "live": "ok",
+    "catching_up": "warn",
+    "quiet": "warn",
+    "stopped": "bad",
+    "unreachable": "bad",
+    "batch": "ok",
+    "working": "ok",
+    "empty": "idle",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Records read so far, at a moment of this machine's clock."""
+
+    at: float
+    run_id: str
+    read: int
+
+
+class Pulse:
+    """Looks at the newest run, at most once a second, for all browsers together."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time, every: float = 1.0) -> None:
+        self._store, self._clock, self._every = store, clock, every
+        self._guard = threading.Lock()
+        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._looked = float("-inf")
+        self._grown: float | None = None
+        self._status = Status("empty", "No run yet")
+        self._run: dict[str, Any] | None = None
+        self._stop = threading.Event()
+
+    def status(self) -> Status:
+        """What the top bar says now."""
+        self._look()
+        return self._status
+
+    def run(self) -> dict[str, Any] | None:
+        """The row of the run that the status is about, as it was last read."""
+        self._look()
+        return self._run
+
+    def samples(self) -> list[Sample]:
+        """Records read at the moments when that changed, oldest first, of the current run."""
+        self._look()
+        with self._guard:
+            return list(self._samples)
+
+    def start(self) -> None:
+        """Looks every second on a thread of its own, so that the rates have no holes while nobody watches."""
+        threading.Thread(target=self._watch, name="pulse", daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends that thread."""
+        self._stop.set()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._every):
+            self._look()
+
+    def _look(self) -> None:
+        with self._guard:
+            now = self._clock()
+            if now - self._looked < self._every:
+                return
+            try:
+                self._run = shown_run(self._store)
+                self._note(now)
+                self._status = self._judged(now)
+            except StoreError as error:
+                as_of = self._status.as_of or utc_text(datetime.fromtimestamp(now, UTC))
+                self._status = Status("unreachable", "Store unreachable", str(error), as_of)
+            self._looked = self._clock()
+
+    def _note(self, now: float) -> None:
+        if self._run is None:
+            return
+        read, run_id = self._run["records_read"] or 0, self._run["run_id"]
+        if self._samples and self._samples[-1].run_id != run_id:
+            self._samples.clear()
+            self._grown = None
+        if self._samples and read > self._samples[-1].read:
+            self._grown = now
+        if not self._samples or self._samples[-1].read != read or now - self._samples[-1].at >= 5:
+            self._samples.append(Sample(now, run_id, read))
+
+    def _judged(self, now: float) -> Status:
+        run = self._run
+        if run is None:
+            return Status("empty", "No run yet")
+        silent = now - _epoch(run["heartbeat"])
+        alive = run["state"] == "running" and (
+            silent <= FRESH or (silent <= PATIENCE and is_worked_on(self._store, run["run_id"]))
+        )
+        first = self._samples[0].at if self._samples else now
+        return judge(run, now, alive, self._grown if self._grown is not None else first)
+
+
+def judge(run: Mapping[str, Any], now: float, alive: bool, grown: float) -> Status:
+    """The status of a run.
+
+    Args:
+        run: its row.
+        now: seconds since 1970.
+        alive: whether a process is working on it.
+        grown: when more records were last seen to have been read.
+    """
+    if run["mode"] == "batch":
+        return _batch(run, alive)
+    if not alive:
+        at = run["finished_at"] or run["heartbeat"]
+        return Status("stopped", f"Pipeline stopped {words.clock(at)}", run["error"] or "", at)
+    own_clock = (run["options"] or {}).get("max_ahead", 0) is None or not run["watermark"]
+    newest = grown if own_clock else _epoch(run["watermark"])
+    if now - grown > QUIET:
+        since = run["watermark"] if not own_clock else utc_text(datetime.fromtimestamp(grown, UTC))
+        return Status("quiet", f"No records since {words.clock(since)}")
+    behind = max(0.0, now - newest)
+    if behind > BEHIND:
+        return Status("catching_up", f"Catching up · {words.age(behind)} behind")
+    return Status("live", f"Live · {words.age(behind)} behind")
+
+
+def _batch(run: Mapping[str, Any], alive: bool) -> Status:
+    read = words.short(run["records_read"] or 0)
+    if alive:
+        return Status("working", f"Reading · {read} records so far")
+    if run["state"] == "done":
+        return Status(
+            "batch", f"Run finished {words.clock(run['finished_at'])}", f"{read} records read at once"
+        )
+    at = run["finished_at"] or run["heartbeat"]
+    said = {"failed": "Run failed", "cancelled": "Run cancelled"}.get(run["state"], "Run stopped")
+    return Status("stopped", f"{said} {words.clock(at)}", run["error"] or "", at)
+
+
+def _epoch(text: str | None) -> float:
+    at = words.moment(text)
+    return 0.0 if at is None else at.timestamp()
+
+
+def rates(samples: list[Sample]) -> list[tuple[float, float | None]]:
+    """Records a second between samples; None where there is a hole of more than 8 seconds.
+
+    >>> rates([Sample(0, "r", 0), Sample(2, "r", 100), Sample(4, "r", 100)])
+    [(2, 50.0), (4, 0.0)]
+    """
+    found: list[tuple[float, float | None]] = []
+    for before, after in pairwise(samples):
+        seconds = after.at - before.at
+        if seconds > 8:
+            found.append((before.at + 1, None))
+        found.append((after.at, max(0.0, (after.read - before.read) / seconds) if seconds > 0 else 0.0))
+    return found

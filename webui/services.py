@@ -1,0 +1,79 @@
+"""What the pages share: the store, what watches it, and short-lived answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from flask import current_app
+
+from callbeam_io.store import Store
+from webui.config import WebConfig
+from webui.pulse import Pulse
+
+T = TypeVar("T")
+_KEY = "callbeam"
+_KEPT = 256
+
+
+class ShortCache:
+    """Answers that many browsers ask for at once: made once, kept for a moment, never the only copy."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._kept: dict[Hashable, tuple[float, Any]] = {}
+
+    def get(self, key: Hashable, seconds: float, make: Callable[[], T]) -> T:
+        """The answer of this key, made by ``make`` when it is older than ``seconds``; others wait for it."""
+        with self._guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            found = self._kept.get(key)
+            if found is not None and self._clock() - found[0] < seconds:
+                return cast(T, found[1])
+            answer = make()
+            with self._guard:
+                self._kept[key] = (self._clock(), answer)
+                self._forget()
+            return answer
+
+    def _forget(self) -> None:
+        while len(self._kept) > _KEPT:
+            oldest = min(self._kept, key=lambda k: self._kept[k][0])
+            del self._kept[oldest]
+            self._locks.pop(oldest, None)
+
+
+@dataclass
+class Services:
+    """The app's own things: one of each per app."""
+
+    config: WebConfig
+    store: Store
+    pulse: Pulse
+    cache: ShortCache = field(default_factory=ShortCache)
+
+
+def install(app: Any, services: Services) -> None:
+    """Puts them where `services` finds them."""
+    app.extensions[_KEY] = services
+
+
+def services() -> Services:
+    """Those of the app that answers the current request."""
+    return cast(Services, current_app.extensions[_KEY])
+
+
+def store() -> Store:
+    """The result store."""
+    return services().store
+
+
+def cached(key: Hashable, seconds: float, make: Callable[[], T]) -> T:
+    """An answer kept for some seconds, see `ShortCache.get`."""
+    return services().cache.get(key, seconds, make)

@@ -1,0 +1,183 @@
+"""What the dashboard shows: numbers in words and charts, made once a second for all browsers together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
+from webui import measures, pulse, view, words
+from webui.analysis_kinds import ANALYSES
+from webui.figures.bars import trend
+from webui.figures.style import Figure, Theme
+from webui.promotions import described
+from webui.reasons import OUTCOMES
+from webui.services import cached, services, store
+
+NEWEST: Final = 8
+HOUR: Final = timedelta(hours=1)
+SPARKS: Final = 12
+HELD: Final = ("no_consent", "capped", "control", "sold_out")
+
+
+@dataclass
+class LastHour:
+    """Promotions of the last hour of event time, and of the hour before it.
+
+    Attributes:
+        until: its end, as text.
+        counts: (rule_id, outcome) -> how many in the last hour.
+        before: outcome -> how many in the hour before.
+        spark: offered per five minutes, oldest first.
+    """
+
+    until: str = ""
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    spark: list[int] = field(default_factory=lambda: [0] * SPARKS)
+
+    def of(self, outcome: str, rule_id: str | None = None) -> int:
+        """How many of an outcome, of one rule or all."""
+        return sum(n for (rule, out), n in self.counts.items() if out == outcome and rule_id in (None, rule))
+
+    def held(self, rule_id: str | None = None) -> int:
+        """How many were held back, for whatever reason."""
+        return sum(self.of(outcome, rule_id) for outcome in HELD)
+
+
+def last_hour(run: Mapping[str, Any]) -> LastHour:
+    """Reads and counts them; the hour ends where the records have come to."""
+    newest = web_promotions.newest_decision(store(), run["run_id"])
+    until = max(run["watermark"] or "", newest or "")
+    end = words.moment(until)
+    if newest is None or end is None:
+        return LastHour()
+    found, split = LastHour(until), utc_text(end - HOUR)
+    minutes = web_promotions.per_minute(store(), run["run_id"], utc_text(end - 2 * HOUR), until)
+    for row in minutes:
+        at = words.moment(f"{row['minute']}:59")
+        if f"{row['minute']}:59" <= split or at is None:
+            found.before[row["outcome"]] = found.before.get(row["outcome"], 0) + row["count"]
+            continue
+        key = (row["rule_id"], row["outcome"])
+        found.counts[key] = found.counts.get(key, 0) + row["count"]
+        if row["outcome"] == web_people.OFFERED:
+            place = int((at - (end - HOUR)) / HOUR * SPARKS)
+            found.spark[min(SPARKS - 1, max(0, place))] += row["count"]
+    return found
+
+
+def change(now: int, before: int) -> str:
+    """``+12% on the hour before``.
+
+    >>> change(112, 100), change(5, 0), change(0, 0)
+    ('+12% on the hour before', 'none in the hour before', '')
+    """
+    if not before:
+        return "none in the hour before" if now else ""
+    return f"{(now - before) / before * 100:+.0f}% on the hour before"
+
+
+def spark_points(values: Sequence[float]) -> str:
+    """The points of a small line in a box of 100 by 30.
+
+    >>> spark_points([0, 5, 10])
+    '0,29 50,15 100,1'
+    """
+    most = max([*values, 1e-9])
+    step = 100 / max(1, len(values) - 1)
+    return " ".join(f"{i * step:.0f},{29 - v / most * 28:.0f}" for i, v in enumerate(values))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the dashboard shows of a run but its charts."""
+
+    texts: dict[str, str]
+    sparks: dict[str, str]
+    rules: list[dict[str, Any]]
+    promotions: list[dict[str, Any]]
+    held: list[tuple[str, int]]
+    any_consent: bool
+
+
+def snapshot(run: Mapping[str, Any]) -> Snapshot:
+    """That of a run, at most a second old."""
+    return cached(("snapshot", run["run_id"]), 1, lambda: _snapshot(run))
+
+
+def _snapshot(run: Mapping[str, Any]) -> Snapshot:
+    hour = last_hour(run)
+    reach = _reach(run)
+    rate = [value for _, value in pulse.rates(services().pulse.samples()) if value is not None]
+    read, rejected = run["records_read"] or 0, run["records_rejected"] or 0
+    offered = hour.of(web_people.OFFERED)
+    texts = {
+        "offered": words.number(offered),
+        "offered_change": change(offered, hour.before.get(web_people.OFFERED, 0)),
+        "held": words.number(hour.held()),
+        "held_change": change(hour.held(), sum(hour.before.get(o, 0) for o in HELD)),
+        "rate": words.number(round(sum(rate[-5:]) / len(rate[-5:]))) if rate else words.DASH,
+        "records": words.short(read),
+        "records_said": f"{words.percent(rejected, read)} rejected" if read else "none yet",
+        "reach": words.short(reach[0]),
+        "reach_said": f"of {words.short(reach[1])} subscribers"
+        if reach[0]
+        else "nobody may be contacted yet",
+        "until": words.when(hour.until or run["watermark"], seconds=True),
+    }
+    return Snapshot(
+        texts,
+        {"offered": spark_points(hour.spark), "rate": spark_points(rate[-60:])},
+        _rules(hour),
+        described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
+        [(OUTCOMES[o][0], hour.of(o)) for o in HELD if hour.of(o)],
+        reach[0] > 0,
+    )
+
+
+def _reach(run: Mapping[str, Any]) -> tuple[int, int]:
+    """People who may be contacted, and subscribers; kept for longer, as both take a moment to count."""
+    at = max(utc_text(), run["watermark"] or "")
+    people = cached(
+        ("people", run["run_id"], "{}"), 10, lambda: web_people.count_people(store(), run["run_id"], {})
+    )
+    return cached(("reach",), 10, lambda: web_people.count_contactable(store(), at)), people
+
+
+def _rules(hour: LastHour) -> list[dict[str, Any]]:
+    rows = cached("rules", 2, lambda: web_promotions.rules(store()))
+    return [
+        {
+            "name": row["name"],
+            "rule_id": row["rule_id"],
+            "enabled": row["enabled"],
+            "error": row["error"],
+            "offered": hour.of(web_people.OFFERED, row["rule_id"]),
+            "held": hour.held(row["rule_id"]),
+        }
+        for row in rows
+    ]
+
+
+def charts(run: Mapping[str, Any], look: Theme) -> dict[str, Figure]:
+    """The dashboard's charts, of each analysis' newest window."""
+    found = {"trend": trend(pulse.rates(services().pulse.samples()), look)}
+    for table in ("duration_by_hour", "business_types", "regions"):
+        analysis = ANALYSES[table]
+        rows = _newest_rows(table, run["run_id"])
+        drawn = analysis.figures(rows, measures.MEASURES[analysis.default], look)
+        found |= {name: figure for name, figure in drawn.items() if name != "top"}
+    return found
+
+
+def _newest_rows(table: str, run_id: str) -> list[dict[str, Any]]:
+    windows = view.windows(table, run_id)
+    if not windows:
+        return []
+    start = windows[0][0]
+    return cached(
+        ("rows", table, run_id, start), 1, lambda: web_queries.analysis_rows(store(), table, run_id, start)
+    )

@@ -1,0 +1,65 @@
+"""What the pages about a run have in common: which run, which window, how a list is sorted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, request, url_for
+
+from callbeam_io.store import web_queries
+from webui.services import cached, store
+
+Run = dict[str, Any]
+
+
+def chosen_run() -> Run | None:
+    """The run of ``?run=``, else the newest that is done, or running if streaming; None where there is none.
+
+    404 for a run that is not there.
+    """
+    asked = request.args.get("run")
+    if asked:
+        return cached(("run", asked), 2, lambda: web_queries.run_row(store(), asked)) or abort(404)
+    return cached("newest run", 1, _newest)
+
+
+def _newest() -> Run | None:
+    run_id = store().newest_run()
+    return None if run_id is None else web_queries.run_row(store(), run_id)
+
+
+def recent_runs() -> list[Run]:
+    """The runs that a page offers to choose from, the newest first."""
+    return cached("runs", 2, lambda: [r for r in store().runs(12) if _has_results(r)])
+
+
+def _has_results(run: Run) -> bool:
+    return bool(run["state"] == "done" or run["mode"] == "streaming")
+
+
+def windows(table: str, run_id: str) -> list[tuple[str, str]]:
+    """The windows of a table of a run, the newest first."""
+    return cached(("windows", table, run_id), 2, lambda: web_queries.windows(store(), table, run_id))
+
+
+def chosen_window(found: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """The window of ``?window=`` (its start; 404: no such window), else the newest; None: there are none."""
+    asked = request.args.get("window")
+    if asked:
+        return next((w for w in found if w[0] == asked), None) or abort(404)
+    return found[0] if found else None
+
+
+def sort_of(allowed: dict[str, Any], default: str) -> tuple[str, bool]:
+    """Column and whether it descends, of ``?sort=-calls``; what cannot be sorted by is the default."""
+    asked = request.args.get("sort", default)
+    if asked.lstrip("-") not in allowed:
+        asked = default
+    return asked.lstrip("-"), asked.startswith("-")
+
+
+def address(endpoint: str, **changes: Any) -> str:
+    """The address of a page with the parameters of this request, some of them changed (None: without)."""
+    asked = {k: v for k, v in request.args.to_dict().items() if not k.startswith("_") and k != "endpoint"}
+    wanted = {**asked, **changes}
+    return url_for(endpoint, **{name: value for name, value in wanted.items() if value not in (None, "")})
