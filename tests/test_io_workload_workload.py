@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from callbeam_io.workload import Workload, WorkloadSettings
+from callbeam_io.workload.clock import slots_of
 from callbeam_io.workload.shapes import PEAK_HOURS, hour_shares
 from transforms.schema import RECORD_FIELDS
 
@@ -284,6 +285,32 @@ def test_local_time_over_changes_of_the_clock(zone: str, start: datetime) -> Non
         assert records["offset"].unique().to_list() == [{"+05:30": 19800, "-03:00": -10800}[zone]]
     hours = np.bincount(_local(records)["hour"].to_numpy(), minlength=24) / len(records)
     assert np.abs(hours - hour_shares("default")).max() < 0.02
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("hour", [-1, 0, 1])
+def test_slots_are_in_order_even_where_clocks_are_changed(zone: str, hour: int) -> None:
+    slots = slots_of(datetime(2025, 1, 1) + timedelta(hours=hour), 24 * 365, ZoneInfo(zone), 1800)
+    assert (np.diff(slots.start) > 0).all()
+    assert 1 <= 24 * 365 - len(slots.start) / 2 <= 4
+    for start, weekday, at in list(zip(slots.start, slots.weekday, slots.hour, strict=True))[::97]:
+        local = datetime.fromtimestamp(int(start), ZoneInfo(zone))
+        assert (local.weekday(), local.hour) == (weekday, at)
+
+
+def test_a_period_without_an_hour_is_empty() -> None:
+    start = datetime(2025, 3, 30, 1)
+    workload = Workload(WorkloadSettings(people=50, zone="Europe/Paris", start=start, days=1 / 24))
+    hours = [workload.start + timedelta(hours=i) for i in range(3)]
+    assert len(workload.slice_of(hours[0], hours[1])) == workload.total
+    assert len(workload.slice_of(hours[1], hours[2])) == workload.total  # 2 h was left out
+
+
+@pytest.mark.parametrize("settings", [{"calls_per_person": (0, 1)}, {"records": 1}, {}])
+def test_next_to_nothing(settings: dict[str, Any]) -> None:
+    for seed in range(5):
+        workload, records = _workload(people=2, seed=seed, **settings)
+        assert len(records) == workload.total
 
 
 def test_dense_hours_are_cut_into_blocks() -> None:

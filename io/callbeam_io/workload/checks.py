@@ -96,8 +96,8 @@ def _check_time(s: WorkloadSettings) -> None:
     right = 1 <= s.hours <= 24 * 3660 and abs(s.days * 24 - s.hours) < 1e-6
     _need(right, "days", s.days, "whole hours, up to ten years", "0.5 is half a day")
     _need(s.time_of_day in TIMES_OF_DAY, "time_of_day", s.time_of_day, _one(TIMES_OF_DAY))
-    some = slots_of(s.start, s.hours, zone_of(s.zone)).real.any()
-    _need(bool(some), "start", s.start, "a period with an hour in which the clocks are not changed")
+    some = len(slots_of(s.start, s.hours, zone_of(s.zone)).start)
+    _need(some > 0, "start", s.start, "a period with an hour in which the clocks are not changed")
 
 
 def _check_types(s: WorkloadSettings) -> None:

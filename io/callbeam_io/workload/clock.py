@@ -25,15 +25,13 @@ class Slots:
     """Equal slots of a period in the order of time, one row each.
 
     ``start`` seconds since 1970 UTC; ``offset`` seconds to add for local time; ``weekday`` 0 = Monday and
-    ``hour`` of local time; ``real`` False where the clocks are changed, so that nothing may happen there;
-    ``length`` in seconds.
+    ``hour`` of local time; ``length`` in seconds.
     """
 
     start: I64
     offset: npt.NDArray[np.int32]
     weekday: I64
     hour: I64
-    real: npt.NDArray[np.bool_]
     length: int
 
 
@@ -59,19 +57,21 @@ def zone_of(text: str) -> tzinfo:
 
 
 def slots_of(start: datetime, hours: int, zone: tzinfo, length: int = 3600) -> Slots:
-    """The slots of `hours` hours of wall clock from `start` (naive, a whole hour); `length` divides 3600."""
+    """The slots of `hours` hours of wall clock from `start` (naive, a whole hour); `length` divides 3600.
+
+    Hours in which the clocks are changed are left out.
+    """
     walls = [start + i * _HOUR for i in range(hours)]
-    offsets = [_offset(wall, zone) for wall in walls]
+    whole = [(wall, ahead) for wall in walls if (ahead := _offset(wall, zone)) is not None]
+    within = np.tile(np.arange(0, 3600, length, dtype=np.int64), len(whole))
     parts = 3600 // length
-    wall = np.repeat(np.array([(w - _EPOCH) // _SECOND for w in walls], dtype=np.int64), parts)
-    wall += np.tile(np.arange(parts, dtype=np.int64) * length, hours)
-    offset = np.repeat(np.array([o or 0 for o in offsets], dtype=np.int32), parts)
+    wall = np.repeat(np.array([(w - _EPOCH) // _SECOND for w, _ in whole], dtype=np.int64), parts) + within
+    offset = np.repeat(np.array([ahead for _, ahead in whole], dtype=np.int32), parts)
     return Slots(
         start=wall - offset,
         offset=offset,
         weekday=(wall // 86400 + 3) % 7,
         hour=wall // 3600 % 24,
-        real=np.repeat(np.array([o is not None for o in offsets]), parts),
         length=length,
     )
 

@@ -74,7 +74,7 @@ class Plan:
         self._period = period
         hourly = self._slots(3600)
         self._stacks = _stacks(population, hourly, period)
-        most = int(_per_slot(self._ranges(hourly)).max())
+        most = int(_per_slot(self._ranges(hourly)).max(initial=0))
         parts = next((p for p in _PARTS if most <= p * BLOCK), _PARTS[-1])
         self.slots = self._slots(3600 // parts)
         self._bounds = self._ranges(self.slots)
@@ -130,7 +130,7 @@ class Plan:
 def _weights(settings: WorkloadSettings, slots: Slots) -> F64:
     """How much happens in each slot, relatively."""
     weekly = np.array(WEEKLY_CURVE, dtype=np.float64)
-    return hour_shares(settings.time_of_day)[slots.hour] * weekly[slots.weekday] * slots.real
+    return hour_shares(settings.time_of_day)[slots.hour] * weekly[slots.weekday]
 
 
 def _groups(slots: Slots) -> list[I64]:

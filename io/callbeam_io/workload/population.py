@@ -119,7 +119,7 @@ def _week_shares(s: WorkloadSettings) -> F64:
     """Weights of the hours of the week, Monday 0 h first; 0 of those that the period has not."""
     slots = slots_of(s.start, s.hours, zone_of(s.zone))
     weights = np.outer(WEEKLY_CURVE, hour_shares(s.time_of_day)).ravel()
-    there = np.bincount(slots.weekday * 24 + slots.hour, weights=slots.real, minlength=168) > 0
+    there = np.bincount(slots.weekday * 24 + slots.hour, minlength=168) > 0
     return weights * there
 
 

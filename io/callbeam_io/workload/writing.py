@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,12 +87,22 @@ def write_workload(
         frames = shuffled(frames, workload.total, output.parent, workload.settings.seed)
     fates = np.zeros(256, dtype=np.int64)
     with writer(output, name, utc=workload.utc) as out:
-        for frame in frames:
+        for frame in ahead(frames):
             out.write(frame)
             fates += np.bincount(frame["dirt"].to_numpy(), minlength=256)
             progress(len(frame))
     _write_tables(workload, output)
     return _written(output, name, fates)
+
+
+def ahead(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same frames, each made while the one before it is written."""
+    rest = iter(frames)
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(next, rest, None)
+        while (frame := made.result()) is not None:
+            made = pool.submit(next, rest, None)
+            yield frame
 
 
 def shuffled(frames: Iterable[pl.DataFrame], total: int, folder: Path, seed: int) -> Iterator[pl.DataFrame]:
