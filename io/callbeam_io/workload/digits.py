@@ -80,9 +80,7 @@ class _Reader:
     def members(self) -> str:
         end = self.text.index("]", self.at)
         inside, self.at = self.text[self.at : end], end + 1
-        digits = ""
-        for part in inside.replace("\\d", "0-9"):
-            digits += part
+        digits = inside.replace("\\d", "0-9")
         while "-" in digits:
             i = digits.index("-")
             digits = digits[: i - 1] + ANY[int(digits[i - 1]) : int(digits[i + 1]) + 1] + digits[i + 2 :]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from callbeam_io.workload.mixing import I64, U64, key_of, mix, unit
+from callbeam_io.workload.mixing import I64, key_of, mix, unit
 from callbeam_io.workload.plan import Block
 from callbeam_io.workload.population import AWAY, HOME, NONE, Population
 from callbeam_io.workload.shapes import durations, pick
@@ -19,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 GOOD, COPY, CONFLICT = 0, 1, 2
 """Values of the column ``dirt`` of a frame; greater ones are kinds of bad records, see `dirt`."""
 
-_FAVOURITES, _FRIENDS, _ABROAD = 201, 202, 203
+_FAVOURITES, _ABROAD = 201, 202
 _OFTEN, _SOMETIMES = 0.6, 0.8  # up to these: the first favourite, the second; else any business of the type
 _NEIGHBOURS: Final = 8
 _NEAR: Final = 0.8
@@ -31,9 +31,7 @@ _RESULTS: Final = pl.Series([name for name, _ in _FAILURES] + ["ANSWERED"])
 _TYPES: Final = pl.Series(["VOICE", "SMS"])
 _PRICES: Final = np.array([[0.02, 0.25], [0.01, 0.10]])
 """Charge [voice by the minute, message][home, abroad]."""
-_HEX: Final = np.frombuffer("".join(f"{i:03x}" for i in range(4096)).encode(), dtype=np.uint8).reshape(
-    4096, 3
-)
+_HEX: Final = np.frombuffer(b"".join(b"%03x" % i for i in range(4096)), dtype=np.uint8).reshape(-1, 3)
 
 
 def interactions(population: Population, block: Block) -> pl.DataFrame:
@@ -150,9 +148,8 @@ def _person(p: Population, caller: I64, _kind: I64, _away: Bools, rng: np.random
 def _foreigner(p: Population, caller: I64, _kind: I64, _away: Bools, rng: np.random.Generator) -> I64:
     """Numbers abroad that no directory has: each caller's few contacts in every region."""
     region = pick(p.abroad_shares, rng.random(len(caller)))
-    contact: U64 = mix(
-        caller * _CONTACTS + rng.integers(0, _CONTACTS, len(caller)), key_of(p.settings.seed, _ABROAD)
-    )
+    which = caller * _CONTACTS + rng.integers(0, _CONTACTS, len(caller))
+    contact = mix(which, key_of(p.settings.seed, _ABROAD))
     called = np.empty(len(caller), dtype=np.int64)
     for position, plan in enumerate(p.abroad):
         rows = np.flatnonzero(region == position)

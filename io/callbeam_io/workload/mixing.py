@@ -87,14 +87,14 @@ def _round(x: U64, bits: U64, key: int) -> U64:
     mask = (np.uint64(1) << bits) - np.uint64(1)
     shift = np.maximum(bits >> np.uint64(1), np.uint64(1))
     for step in range(3):
-        x = (x + np.uint64(key_parts(key)[step])) & mask
+        x = (x + np.uint64(_key_parts(key)[step])) & mask
         x ^= x >> shift
         x = (x * np.uint64((_M1, _M2, _GOLDEN)[step])) & mask
         x ^= x >> shift
     return x
 
 
-def key_parts(key: int) -> tuple[int, int, int]:
+def _key_parts(key: int) -> tuple[int, int, int]:
     """Three 64-bit numbers out of one key."""
     return (key & _ALL, (key * _M1) & _ALL, (key * _M2 + _GOLDEN) & _ALL)
 

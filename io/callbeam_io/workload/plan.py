@@ -161,25 +161,19 @@ def _deal_ranks(groups: I64, weights: F64, size: I64) -> tuple[I64, I64, I64]:
 
 
 def _stacks(population: Population, hourly: Slots, period: int) -> list[_Stack]:
+    """The interactions by kind; those of a planted time that the period has not are free."""
     s, people = population.settings, population.people
     kinds = _split(s, people.calls, people.habit_type != NONE, period)
-    of_person = _group_of_person(people.weekday.astype(np.int64), people.hour.astype(np.int64))
-    weights = _weights(s, hourly)
-    for kind, groups in enumerate(_groups(hourly)):
-        there = np.bincount(groups, weights=weights, minlength=_GROUPS[kind]) > 0
-        lost = ~there[of_person[kind]] if kind else np.zeros(s.people, dtype=bool)
-        kinds[FREE] += kinds[kind] * lost  # the planted time is not in this period
+    groups = _group_of_person(people.weekday.astype(np.int64), people.hour.astype(np.int64))
+    for kind in (ON_DAY, IN_HOUR, IN_BOTH):
+        there = np.bincount(_groups(hourly)[kind], minlength=_GROUPS[kind]) > 0
+        lost = ~there[groups[kind]]
+        kinds[FREE] += kinds[kind] * lost
         kinds[kind] *= ~lost
-    calls = [*kinds[1:]]
-    everyone = np.concatenate([kinds[FREE], population.businesses.calls])
-    free = _stack(everyone, np.zeros(len(everyone), dtype=np.int64), 1, key_of(s.seed, _RANKS, period, FREE))
-    return [
-        free,
-        *(
-            _stack(own, of_person[kind], _GROUPS[kind], key_of(s.seed, _RANKS, period, kind))
-            for kind, own in enumerate(calls, start=1)
-        ),
-    ]
+    calls = [np.concatenate([kinds[FREE], population.businesses.calls]), *kinds[1:]]
+    groups[FREE] = np.zeros(len(calls[FREE]), dtype=np.int64)
+    keys = [key_of(s.seed, _RANKS, period, kind) for kind in range(4)]
+    return [_stack(*stack) for stack in zip(calls, groups, _GROUPS, keys, strict=True)]
 
 
 def _group_of_person(weekday: I64, hour: I64) -> list[I64]:

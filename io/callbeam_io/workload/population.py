@@ -18,7 +18,7 @@ from transforms.schema import PRIVATE
 NONE: Final = -1
 """No habit."""
 HOME, AWAY = 0, 1
-_NUMBERS, _CALLS, _HABIT, _TYPE, _WEEKTIME, _REGION, _BUSINESS_CALLS = range(1, 8)
+_NUMBERS, _CALLS, _HABIT, _TYPE, _WEEKTIME, _REGION = range(1, 7)
 
 
 @dataclass(frozen=True)

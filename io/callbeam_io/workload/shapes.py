@@ -62,9 +62,8 @@ def durations(settings: WorkloadSettings, rng: np.random.Generator, size: int) -
     elif settings.duration == "binomial":
         seconds = rng.binomial(settings.duration_n, settings.duration_p, size)
     else:
-        normal = rng.standard_normal(size, dtype=np.float32)
-        seconds = np.rint(np.exp(normal * SIGMA + (math.log(mean) - SIGMA**2 / 2)))
-        seconds = np.maximum(seconds, 1)
+        drawn = rng.lognormal(math.log(mean) - SIGMA**2 / 2, SIGMA, size)
+        seconds = np.maximum(np.rint(drawn), 1)
     return np.minimum(seconds, LONGEST).astype(np.int32)
 
 
