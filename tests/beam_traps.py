@@ -239,9 +239,9 @@ class Upsert(beam.DoFn):
 
 
 def run_with_short_timeout(binary: str) -> None:
-    """A job of 20 s on Prism with a job server timeout of 3 s."""
+    """A job of a minute on Prism with a job server timeout of 3 s."""
     p = beam.Pipeline(options=prism_options(binary, "--streaming", NO_SPLIT, "--job_server_timeout=3"))
-    read = ReadFromUnboundedSource(Ticks(count=200, pause=0.1), poll_interval=0.1)
+    read = ReadFromUnboundedSource(Ticks(count=200, pause=0.3), poll_interval=0.1)
     _ = p | read | beam.Map(lambda _: None)
     p.run().wait_until_finish()
 

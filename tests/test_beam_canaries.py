@@ -173,10 +173,10 @@ def test_prism_job_dies_at_the_job_server_timeout(prism_binary: Path) -> None:
     """
     start = time.monotonic()
     command = [sys.executable, beam_traps.__file__, str(prism_binary)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode != 0
     assert "DEADLINE_EXCEEDED" in done.stderr
-    assert time.monotonic() - start < 18, "the job ran to its own end"
+    assert time.monotonic() - start < 50, "the job ran to its own end"
 
 
 def test_flink_with_our_flags_is_exact_on_a_busy_source(
@@ -228,7 +228,7 @@ def test_flink_with_our_flags_is_exact_on_a_busy_source(
     p.run()
     (job,) = flink_cluster.running_jobs()
     try:
-        wait_until(lambda: stored() == expected, "all rows in the sink", 60)
+        wait_until(lambda: stored() == expected, "all rows in the sink", 180)
     finally:
         counts = flink_cluster.checkpoints(job)
         flink_cluster.cancel(job)

@@ -31,6 +31,8 @@ for group in groups:
     except ProcessLookupError:
         pass
 """
+# nothing runs that the guard does not know: if this process ends before the word is given, so does the shell
+_WAIT_FOR_THE_WORD = ("sh", "-c", 'read -r word && exec "$@" </dev/null', "sh")
 _guards: dict[int, subprocess.Popen[str]] = {}
 
 
@@ -100,14 +102,17 @@ class ServerProcess:
             raise ServerFailed(f"{self.command[0]} runs already")
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self.command, *more],
-                stdin=subprocess.DEVNULL,
+                [*_WAIT_FOR_THE_WORD, *self.command, *more],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
             )
         _tell_guard(f"+{self._process.pid}")
+        if self._process.stdin is not None:
+            with self._process.stdin as word:
+                word.write(b"go\n")
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the whole group."""
