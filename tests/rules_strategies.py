@@ -8,7 +8,7 @@ from rules_oracle import Activation, Record, World
 
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.rules.interactions import Interactions
-from transforms.columns.rules.people import Context
+from transforms.columns.rules.people import Context, Words
 from transforms.rules.kinds import instant_text
 from transforms.schema import CALL_RESULTS, CALL_TYPES
 
@@ -31,7 +31,7 @@ def regions_of(codes):
     return np.array([REGIONS.index(CALLERS[int(c)]) for c in codes], np.uint16)
 
 
-CONTEXT = Context(BusinessTypes.of(TYPES, "Private"), REGIONS, regions_of)
+CONTEXT = Context(Words(BusinessTypes.of(TYPES, "Private"), REGIONS), regions_of)
 
 
 def a_record(arrivals):

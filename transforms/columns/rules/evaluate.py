@@ -1,48 +1,44 @@
 """Who fires when: all rules over all pane ends of a span of time, in one columnar pass.
 
-A batch run is one call over everything; a stream is many calls with adjoining spans, whose firings together are
-those of the one call. Every pane end counts as looked at, though only the changes are worked out.
+A batch run is one call over everything; a stream is many calls with adjoining spans, whose firings together
+are those of the one call. Every pane end counts as looked at, though only the changes are worked out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from transforms.columns.rules.arrays import Bools, Ints, ceil_div
+from transforms.columns.rules.arrays import Bools, Ints, find
 from transforms.columns.rules.firing import entries, pick
 from transforms.columns.rules.firings import Firings, gather
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import Memory, RuleMemory
 from transforms.columns.rules.people import Context
-from transforms.columns.rules.plan import Leaf, leaf
+from transforms.columns.rules.plan import Leaf, leaves_of
 from transforms.columns.rules.spans import Spans, merged
 from transforms.columns.rules.table import Table, build
 from transforms.columns.rules.tree import node_spans
+from transforms.columns.rules.turns import Turn, turns_of
 from transforms.columns.rules.values import features
-from transforms.rules.check import check_pane
-from transforms.rules.language import ActiveRule, conditions
-
-_EVER = -(1 << 62)
+from transforms.rules.language import ActiveRule
 
 
-class Turn(NamedTuple):
-    """What one call decides of one activation: pane ends ``low`` to ``high``, numbers of panes since 1970.
+class Scene(NamedTuple):
+    """What all rules of one call look at.
 
     Attributes:
-        look: pane end from which on the condition is evaluated: the one before ``low`` where it matters.
-        begins: whether the activation begins at ``low``.
+        table: of the interactions; None where nobody has been seen.
+        late: subscribers with late interactions, ascending codes.
+        before: the table without these interactions at the last decided pane end; None where nobody is in it.
     """
 
-    position: int
-    active: ActiveRule
-    low: int
-    high: int
-    look: int
-    begins: bool
+    table: Table | None
+    late: Ints
+    before: Table | None
 
 
 def evaluate(
@@ -55,6 +51,7 @@ def evaluate(
     pane: int,
     memory: Memory,
     late: Bools | None = None,
+    only: Mapping[int, Ints] | None = None,
 ) -> tuple[Firings, Memory]:
     """The firings at all pane ends t with ``after < t <= upto``.
 
@@ -62,13 +59,15 @@ def evaluate(
         rules: activations; those of one rule_id must not overlap.
         interactions: all that have arrived of these subscribers, as far back as the longest window before
             ``after``, in any order. Those after ``upto`` are left out.
-        context: types, regions and, where interactions have been dropped, the people seen.
+        context: names, own regions and, where interactions have been dropped, the people seen.
         after, upto: seconds; pane ends up to ``after`` are decided already. ``after`` may be long before the
             first record.
         pane: length of a pane in seconds; every window has to be a multiple of it.
         memory: from the call that ended at ``after``; empty at first.
-        late: which interactions arrived after pane ends that they would have counted at were decided, since the
-            call that ended at ``after``. They count at later pane ends only.
+        late: which interactions have arrived since the call that ended at ``after`` but start before it. They
+            count at later pane ends only.
+        only: per position of a rule the subscribers (ascending codes) for whom it may fire in this call, known
+            from elsewhere; rules that are not named are worked out for everybody.
 
     Returns:
         The firings and the memory for the next call.
@@ -76,47 +75,21 @@ def evaluate(
     Raises:
         RuleProblem: for a window that is no multiple of the pane.
     """
-    turns = _turns(rules, memory, after // pane, upto // pane, pane)
+    turns = turns_of(rules, memory, after, upto, pane)
     if not turns:
         return gather([]), memory
-    leaves = [_leaves(turn.active, context, pane) for turn in turns]
+    leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
     widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
     look = min(turn.look for turn in turns)
     table = build(interactions, context, pane, look, upto // pane, widest)
-    earlier = _before_late(interactions, late, context, pane, after // pane, widest)
+    scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
     found, changed = [], dict[str, RuleMemory]()
     for turn, of_rule in zip(turns, leaves, strict=True):
         rule_id = turn.active.rule.rule_id
         old = changed.get(rule_id, memory.of(rule_id))
-        fired, changed[rule_id] = _decide(turn, of_rule, table, earlier, old)
+        fired, changed[rule_id] = _decide(turn, of_rule, scene, old, (only or {}).get(turn.position))
         found.append(fired)
     return gather(found), memory.replaced(changed)
-
-
-def _turns(rules: Sequence[ActiveRule], memory: Memory, after: int, upto: int, pane: int) -> list[Turn]:
-    """The activations that have a pane end in this call, in order of their beginnings."""
-    turns = []
-    for position, active in enumerate(rules):
-        begin = _EVER if active.begin is None else ceil_div(active.begin, pane)
-        high = upto if active.end is None else min(upto, ceil_div(active.end, pane) - 1)
-        begins = memory.of(active.rule.rule_id).begun != (active.version, active.active_from)
-        low = max(begin, after + 1) if begins else after + 1
-        matters = active.rule.start == "entering" if begins else True
-        before = matters and active.rule.limits.repeat in (
-            ("on_reentry", "never") if begins else ("on_reentry",)
-        )
-        if low <= high:
-            turns.append(Turn(position, active, low, high, low - before, begins))
-    return sorted(turns, key=lambda turn: turn.low)
-
-
-def _leaves(active: ActiveRule, context: Context, pane: int) -> dict[str, Leaf]:
-    """The conditions of a rule made ready, by path."""
-    found = {}
-    for path, condition in conditions(active.rule.when):
-        check_pane(condition, path, pane)
-        found[path] = leaf(path, condition, context, pane)
-    return found
 
 
 def _before_late(
@@ -132,24 +105,21 @@ def _before_late(
 
 
 def _decide(
-    turn: Turn,
-    leaves: dict[str, Leaf],
-    table: Table | None,
-    earlier: tuple[Ints, Table | None],
-    memory: RuleMemory,
+    turn: Turn, leaves: dict[str, Leaf], scene: Scene, memory: RuleMemory, only: Ints | None
 ) -> tuple[Firings, RuleMemory]:
     """The firings of one activation and what is remembered after them."""
-    rule = turn.active.rule
-    activation = (turn.active.version, turn.active.active_from)
+    rule, table = turn.active.rule, scene.table
     if table is None:
-        return gather([]), memory.begin(activation, np.empty(0, np.int64)) if turn.begins else memory
-    spans, held = _since_low(turn, leaves, table, earlier)
+        return gather([]), memory.begin(turn.activation, np.empty(0, np.int64)) if turn.begins else memory
+    spans, held = _since_low(turn, leaves, scene, table, only)
     if turn.begins:
         barred = held if rule.limits.repeat == "never" else held[:0]
-        memory = memory.begin(activation, table.codes[barred])
+        memory = memory.begin(turn.activation, table.codes[barred])
     if rule.limits.repeat == "on_reentry":
         spans = entries(spans, held * table.clock.stride + turn.low - table.clock.origin)
     numbers = pick(spans, rule.limits, memory, table)
+    if not len(numbers):
+        return gather([]), memory
     subscriber, end = np.divmod(numbers, table.clock.stride)
     codes, seconds = table.codes[subscriber], table.clock.seconds(end)
     texts = features(table, list(leaves.values()), subscriber, end)
@@ -158,31 +128,24 @@ def _decide(
 
 
 def _since_low(
-    turn: Turn, leaves: dict[str, Leaf], table: Table, earlier: tuple[Ints, Table | None]
+    turn: Turn, leaves: dict[str, Leaf], scene: Scene, table: Table, only: Ints | None
 ) -> tuple[Spans, Ints]:
-    """Where the condition holds from ``turn.low`` on, and for which subscribers it held one pane end before."""
+    """Where the condition holds from ``turn.low`` on, and the subscribers for whom it held one pane end before."""
     low, high, look = (end - table.clock.origin for end in (turn.low, turn.high, turn.look))
-    spans = _holding(table, turn, leaves, look, high)
+    domain = table.looked_at(look, high) if only is None else table.looked_at_by(only, look, high)
+    spans = node_spans(table, turn.active.rule.when, "when", leaves, domain)
     base = spans.start // table.clock.stride * table.clock.stride
     held = base[spans.start < base + low] // table.clock.stride
-    codes, then = earlier
-    if len(codes) and look < low and not turn.begins:  # for them it was decided without the late interactions
-        late = np.searchsorted(table.codes, codes)
-        held = np.union1d(held[~np.isin(held, late)], _held_then(turn, leaves, table, then))
+    if len(scene.late) and look < low and not turn.begins:  # decided for them without the late interactions
+        late, there = find(table.codes, scene.late)
+        held = np.union1d(held[~np.isin(held, late[there])], _held_before(turn, leaves, scene.before, table))
     return merged(np.maximum(spans.start, base + low), spans.end), held
 
 
-def _held_then(turn: Turn, leaves: dict[str, Leaf], table: Table, then: Table | None) -> Ints:
-    """Positions in ``table`` of the subscribers for whom the condition held in the table of the pane end before."""
-    if then is None:
+def _held_before(turn: Turn, leaves: dict[str, Leaf], before: Table | None, table: Table) -> Ints:
+    """Positions in ``table`` of the subscribers for whom the condition held in the table without late ones."""
+    if before is None:
         return np.empty(0, np.int64)
-    spans = _holding(then, turn, leaves, then.clock.high, then.clock.high)
-    return np.searchsorted(table.codes, then.codes[spans.start // then.clock.stride])
-
-
-def _holding(table: Table, turn: Turn, leaves: dict[str, Leaf], low: int, high: int) -> Spans:
-    """Where the condition holds on the pane ends ``low`` to ``high`` on which subscribers are looked at."""
-    base = np.arange(len(table.codes)) * table.clock.stride
-    start = base + np.maximum(table.first, low)
-    domain = merged(start, np.maximum(base + high + 1, start))
-    return node_spans(table, turn.active.rule.when, "when", leaves, domain)
+    end = before.clock.high
+    spans = node_spans(before, turn.active.rule.when, "when", leaves, before.looked_at(end, end))
+    return np.searchsorted(table.codes, before.codes[spans.start // before.clock.stride])

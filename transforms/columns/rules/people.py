@@ -129,18 +129,24 @@ class People:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The names that conditions speak of: business types with their tags, regions in the order of their codes."""
+
+    types: BusinessTypes
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Context:
     """What rules need to know besides the interactions.
 
     Attributes:
-        types: the business types with their tags.
-        regions: names of the regions; their positions are the region codes.
+        words: the names of business types, tags and regions.
         regions_of: region codes of party codes.
-        people: the subscribers seen so far where the interactions do not tell it all (some are no longer
-            kept); None where they do.
+        people: the subscribers seen until the last decided pane end, where the interactions do not tell it
+            all (some are no longer kept); None where they do.
     """
 
-    types: BusinessTypes
-    regions: tuple[str, ...]
+    words: Words
     regions_of: Callable[[Ints], NDArray[np.uint16]]
     people: People | None = None

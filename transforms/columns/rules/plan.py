@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal
 
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
-from transforms.columns.rules.people import HOURS, WEEKDAYS, Context
-from transforms.rules.language import FIELDS, Condition, Where
+from transforms.columns.rules.people import HOURS, WEEKDAYS, Words
+from transforms.rules.check import check_pane
+from transforms.rules.language import FIELDS, Condition, Rule, Where, conditions
 from transforms.schema import CALL_RESULTS, CALL_TYPES
 
 Column = Literal["kind", "called_type", "called_region", "hour", "weekday"]
@@ -90,15 +92,29 @@ class Leaf:
         return self.family == "profile" or any(high is not None for _, high in self.ranges)
 
 
-def leaf(path: str, condition: Condition, context: Context, pane: int) -> Leaf:
-    """The condition at ``path`` made ready for panes of so many seconds."""
+@lru_cache(maxsize=1024)
+def leaves_of(rule: Rule, words: Words, pane: int) -> dict[str, Leaf]:
+    """The conditions of a rule made ready for panes of so many seconds, by path. Not to be changed.
+
+    Raises:
+        RuleProblem: for a window that is no multiple of the pane.
+    """
+    found = {}
+    for path, condition in conditions(rule.when):
+        check_pane(condition, path, pane)
+        found[path] = leaf(path, condition, words, pane)
+    return found
+
+
+def leaf(path: str, condition: Condition, words: Words, pane: int) -> Leaf:
+    """The condition at ``path`` made ready."""
     family = FIELDS[condition.field].family
     panes = None if condition.window is None else condition.window // pane
-    chosen = _filter(condition, context)
+    chosen = _filter(condition, words)
     if family == "profile":
-        return _profile(path, condition, context, panes)
+        return _profile(path, condition, words, panes)
     if family == "own":
-        names = context.regions
+        names = words.regions
         wanted = tuple((k, k) for k, name in enumerate(names) if condition.holds(name))
         return Leaf(path, condition, chosen, None, wanted, names=names)
     column = {"distinct_numbers": "called", "distinct_regions": "called_region"}.get(condition.field, "")
@@ -106,8 +122,8 @@ def leaf(path: str, condition: Condition, context: Context, pane: int) -> Leaf:
     return Leaf(path, condition, chosen, panes, number_ranges(condition, scale), column)
 
 
-def _profile(path: str, condition: Condition, context: Context, panes: int | None) -> Leaf:
-    types = context.types
+def _profile(path: str, condition: Condition, words: Words, panes: int | None) -> Leaf:
+    types = words.types
     names = {"tag": types.tags, "business_type": types.names}.get(condition.field)
     width = len(names) if names else {"best_hour": HOURS, "best_weekday": WEEKDAYS}[condition.field]
     values: tuple[str | int, ...] = names or tuple(range(width))
@@ -150,8 +166,8 @@ def _clipped(ranges: list[tuple[int, int | None]]) -> Ranges:
     return tuple((low, high) for low, high in clipped if high is None or low <= high)
 
 
-def _filter(condition: Condition, context: Context) -> Filter:
-    allowed = where_columns(condition.where, context)
+def _filter(condition: Condition, words: Words) -> Filter:
+    allowed = where_columns(condition.where, words)
     if condition.field in _KINDS:
         kinds = set(_KINDS[condition.field])
         allowed["kind"] = allowed.get("kind", kinds) & kinds
@@ -159,24 +175,24 @@ def _filter(condition: Condition, context: Context) -> Filter:
     return Filter(columns, condition.field == "international", _WEIGHTS.get(condition.field, ""))
 
 
-def where_columns(where: Where, context: Context) -> dict[Column, set[int]]:
+def where_columns(where: Where, words: Words) -> dict[Column, set[int]]:
     """Per column the values that ``where`` lets pass; names that there are not let nothing pass."""
     allowed: dict[Column, set[int]] = {}
     for key, values in where:
-        column, passing = _passing(key, set(values), context)
+        column, passing = _passing(key, set(values), words)
         allowed[column] = allowed.get(column, passing) & passing
     return allowed
 
 
-def _passing(key: str, values: set[int | str], context: Context) -> tuple[Column, set[int]]:
-    types = context.types
+def _passing(key: str, values: set[int | str], words: Words) -> tuple[Column, set[int]]:
+    types = words.types
     match key:
         case "business_type":
             return "called_type", {k for k, name in enumerate(types.names) if name in values}
         case "tag":
             return "called_type", {k for k, tag in enumerate(types.tag_of) if types.tags[tag] in values}
         case "region":
-            return "called_region", {k for k, name in enumerate(context.regions) if name in values}
+            return "called_region", {k for k, name in enumerate(words.regions) if name in values}
         case "call_type":
             return "kind", {k for k in _ALL_KINDS if CALL_TYPES[k // len(CALL_RESULTS)] in values}
         case "call_result":

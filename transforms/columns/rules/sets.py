@@ -27,6 +27,7 @@ from transforms.columns.rules.spans import (
 )
 from transforms.columns.rules.table import Table
 
+_BITS = 62
 _FEW = 0.5  # evaluate for some subscribers only where they have less than this share of the interactions
 
 
@@ -87,20 +88,22 @@ def presences(table: Table, leaf: Leaf, live: Bools, panes: int) -> Flow:
     rows, enter = table.select(leaf.filter), table.numbers(leaf.filter)
     subscriber = table.subscriber if rows is None else table.subscriber[rows]
     chosen = np.flatnonzero(live[subscriber])
-    enter, subscriber = enter[chosen], subscriber[chosen].astype(np.int64)
-    value = table.column(leaf.column)[chosen if rows is None else rows[chosen]]
-    stride = table.clock.stride
-    distinct, value = np.unique(value, return_inverse=True)
-    pairs, pair = np.unique(subscriber * len(distinct) + value, return_inverse=True)
-    seen = np.sort(pair * stride + enter - subscriber * stride)  # by pair, then pane end
+    rows = chosen if rows is None else rows[chosen]
+    base = subscriber[chosen] * np.int64(table.clock.stride)
+    value, distinct = table.dense(leaf.column)
+    pair = base // table.clock.stride * distinct + value[rows]
+    owner = None
+    if int(pair.max(initial=0)).bit_length() + table.clock.stride.bit_length() > _BITS:
+        owner, pair = np.unique(pair, return_inverse=True)
+    seen = np.sort(pair * table.clock.stride + enter[chosen] - base)  # by pair, then pane end
     present = merged(seen, seen + panes)
-    pair = present.start // stride
-    shift = (pairs // max(len(distinct), 1))[pair] * stride - pair * stride
-    return Flow(np.sort(present.start + shift), np.sort(present.end + shift))
+    pair = present.start // table.clock.stride
+    back = ((pair if owner is None else owner[pair]) // distinct - pair) * table.clock.stride
+    return Flow(np.sort(present.start + back), np.sort(present.end + back))
 
 
 def _own_spans(table: Table, leaf: Leaf) -> Spans:
-    wanted = np.zeros(len(table.context.regions), np.bool_)
+    wanted = np.zeros(len(table.context.words.regions), np.bool_)
     wanted[[low for low, _ in leaf.ranges]] = True
     start = np.arange(len(table.codes)) * table.clock.stride
     return where_true(start, start + table.clock.stride, wanted[table.own_region])
@@ -110,15 +113,10 @@ def _profile_spans(table: Table, leaf: Leaf, within: Spans) -> Spans:
     wanted = [low for low, _ in leaf.ranges]
     if not wanted:
         return nothing()
+    live = np.zeros(len(table.codes), np.bool_)
+    live[within.start // table.clock.stride] = True
+    some = np.flatnonzero(live)
     key = ("modes", leaf.column, leaf.category, leaf.panes)
-    if key not in table.kept:
-        live = np.zeros(len(table.codes), np.bool_)
-        live[within.start // table.clock.stride] = True
-        some = np.flatnonzero(live)
-        count = np.diff(table.begin)[some]
-        few = count.sum() < _FEW * len(table.number)
-        found = modes.steps(table, leaf, some if few else np.arange(len(table.codes)))
-        if few:
-            return found.where(wanted)
-        table.kept[key] = found
-    return table.kept[key].where(wanted)
+    if key not in table.kept and np.diff(table.begin)[some].sum() < _FEW * len(table.number):
+        return modes.steps(table, leaf, some).where(wanted)
+    return table.keep(key, lambda: modes.steps(table, leaf, np.arange(len(table.codes)))).where(wanted)

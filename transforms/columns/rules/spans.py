@@ -38,15 +38,13 @@ def everything(size: int) -> Spans:
 
 def merged(start: Ints, end: Ints) -> Spans:
     """The union of spans whose starts and whose ends both ascend (empty and touching ones among them)."""
-    filled = start < end
-    if not filled.all():
+    filled = np.flatnonzero(start < end)
+    if len(filled) < len(start):
         start, end = start[filled], end[filled]
     if not len(start):
         return nothing()
-    apart = np.empty(len(start) + 1, np.bool_)
-    apart[0] = apart[-1] = True
-    np.greater(start[1:], end[:-1], out=apart[1:-1])
-    return Spans(start[apart[:-1]], end[apart[1:]])
+    apart = np.flatnonzero(start[1:] > end[:-1])
+    return Spans(start[np.append(0, apart + 1)], end[np.append(apart, len(end) - 1)])
 
 
 def where_true(start: Ints, end: Ints, true: Bools) -> Spans:

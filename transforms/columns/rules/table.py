@@ -8,19 +8,22 @@ next subscriber's first entering.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.arrays import Bools, Ints, find
 from transforms.columns.rules.interactions import Interactions
-from transforms.columns.rules.people import Context, Older
+from transforms.columns.rules.people import Context, Older, Words
 from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
+from transforms.columns.rules.spans import Spans, merged
 
-_DENSE_LOOKUP = 1 << 16
+_DENSE_LOOKUP: Final = 1 << 16
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,41 @@ class Table:
         """How many numbers there are: the end of the last subscriber's."""
         return len(self.codes) * self.clock.stride
 
+    def keep(self, key: tuple[Any, ...], make: Callable[[], Kept]) -> Kept:
+        """What has been made for ``key`` before, or is now."""
+        if key not in self.kept:
+            self.kept[key] = make()
+        return cast(Kept, self.kept[key])
+
     def column(self, name: str) -> NDArray[Any]:
         """A column of the interactions in the order of the numbers."""
-        if self.order is None:
-            return getattr(self.rows, name)
-        key = ("column", name)
-        if key not in self.kept:
-            self.kept[key] = getattr(self.rows, name)[self.order]
-        return self.kept[key]
+        column: NDArray[Any] = getattr(self.rows, name)
+        order = self.order
+        return column if order is None else self.keep(("column", name), lambda: column[order])
+
+    def looked_at(self, low: int, high: int) -> Spans:
+        """The pane ends from ``low`` to ``high`` (of the clock) after each subscriber's first record."""
+        everybody = np.arange(len(self.codes))
+        return self.keep(("looked at", low, high), lambda: self._looked_at(everybody, low, high))
+
+    def looked_at_by(self, codes: Ints, low: int, high: int) -> Spans:
+        """The same, of those of some ascending codes that are in the table."""
+        position, there = find(self.codes, codes)
+        return self._looked_at(position[there], low, high)
+
+    def _looked_at(self, position: Ints, low: int, high: int) -> Spans:
+        base = position * self.clock.stride
+        start = base + np.maximum(self.first[position], low)
+        return merged(start, np.maximum(base + high + 1, start))
+
+    def dense(self, name: str) -> tuple[Ints, int]:
+        """A column as positions among its distinct values, and how many these are (at least 1)."""
+
+        def make() -> tuple[Ints, int]:
+            distinct, position = np.unique(self.column(name), return_inverse=True)
+            return position, max(len(distinct), 1)
+
+        return self.keep(("dense", name), make)
 
     @cached_property
     def subscriber(self) -> NDArray[np.int32]:
@@ -106,51 +136,61 @@ class Table:
 
     @cached_property
     def _abroad(self) -> Bools:
-        region = self.column("called_region")
-        known = region != self.context.regions.index(UNKNOWN_REGION)
-        return known & (region != self.own_region[self.subscriber])
+        return abroad(self.column("called_region"), self.own_region[self.subscriber], self.context.words)
 
     def select(self, wanted: Filter) -> Ints | None:
         """Positions of the interactions that pass a filter, ascending; None for all of them."""
-        key = ("select", wanted)
-        if key not in self.kept:
-            mask = self._mask(wanted)
-            self.kept[key] = None if mask is None else np.flatnonzero(mask)
-        return self.kept[key]
 
-    def _mask(self, wanted: Filter) -> Bools | None:
-        masks = [_passing(self.column(name), values) for name, values in wanted.allowed]
-        if wanted.abroad:
-            masks.append(self._abroad)
-        if wanted.weight:
-            masks.append(self.column(wanted.weight) > 0)
-        return np.logical_and.reduce(masks) if len(masks) > 1 else masks[0] if masks else None
+        def make() -> Ints | None:
+            mask = passing(wanted, self.column, lambda: self._abroad)
+            return None if mask is None else np.flatnonzero(mask)
+
+        return self.keep(("select", wanted), make)
 
     def numbers(self, wanted: Filter) -> Ints:
         """The numbers of the interactions that pass a filter, ascending."""
-        key = ("numbers", wanted)
-        if key not in self.kept:
-            rows = self.select(wanted)
-            self.kept[key] = self.number if rows is None else self.number[rows]
-        return self.kept[key]
+        rows = self.select(wanted)
+        return self.number if rows is None else self.keep(("numbers", wanted), lambda: self.number[rows])
 
     def totals(self, wanted: Filter) -> Ints:
         """Sums of the filter's weight over its first 0, 1, 2 … interactions."""
-        key = ("totals", wanted)
-        if key not in self.kept:
+
+        def make() -> Ints:
             rows, weight = self.select(wanted), self.column(wanted.weight)
-            chosen = weight if rows is None else weight[rows]
-            self.kept[key] = np.concatenate([[0], np.cumsum(chosen, dtype=np.int64)])
-        return self.kept[key]
+            return np.concatenate([[0], np.cumsum(weight if rows is None else weight[rows], dtype=np.int64)])
+
+        return self.keep(("totals", wanted), make)
 
 
-def _passing(column: NDArray[Any], values: tuple[int, ...]) -> Bools:
-    """Which rows hold one of a few values."""
+def abroad(region: NDArray[np.uint16], own: NDArray[np.uint16], words: Words) -> Bools:
+    """Which interactions are international: to a known region that is not the subscriber's own."""
+    return (region != words.regions.index(UNKNOWN_REGION)) & (region != own)
+
+
+def passing(
+    wanted: Filter, column: Callable[[str], NDArray[Any]], international: Callable[[], Bools]
+) -> Bools | None:
+    """Which interactions pass a filter; None: all of them.
+
+    Args:
+        wanted: the filter.
+        column: gives a column of the interactions by name.
+        international: gives which of them are international.
+    """
+    masks = [_one_of(column(name), values) for name, values in wanted.allowed]
+    if wanted.abroad:
+        masks.append(international())
+    if wanted.weight:
+        masks.append(np.greater(column(wanted.weight), 0))
+    return reduce(np.logical_and, masks) if masks else None
+
+
+def _one_of(column: NDArray[Any], values: tuple[int, ...]) -> Bools:
     if len(values) == 1:
         return np.equal(column, values[0])
-    lookup = np.zeros(256 if column.dtype == np.uint8 else _DENSE_LOOKUP, np.bool_)
+    lookup: Bools = np.zeros(256 if column.dtype == np.uint8 else _DENSE_LOOKUP, np.bool_)
     lookup[list(values)] = True
-    return lookup[column]
+    return np.take(lookup, column)
 
 
 def build(rows: Interactions, context: Context, pane: int, low: int, high: int, widest: int) -> Table | None:

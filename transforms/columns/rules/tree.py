@@ -29,6 +29,8 @@ def node_spans(
         leaves: the conditions made ready, by path.
         within: where the answer matters.
     """
+    if not within.size:
+        return within
     if isinstance(node, Condition):
         return intersect(leaf_spans(table, leaves[path], within), within)
     children = [(f"{path}.rules[{k}]", child) for k, child in enumerate(node.rules)]
@@ -36,8 +38,7 @@ def node_spans(
     found = within
     if node.combinator == "and":
         for place, child in children:
-            if found.size:
-                found = node_spans(table, child, place, leaves, found)
+            found = node_spans(table, child, place, leaves, found)
     else:
         found = unite([node_spans(table, child, place, leaves, within) for place, child in children])
     return intersect(complement(found, table.size), within) if node.negated else found

@@ -46,10 +46,9 @@ def measure(table: Table, leaf: Leaf, subscriber: Ints, end: Ints) -> Ints:
 def _distinct(table: Table, leaf: Leaf, first: Ints, count: Ints, subscriber: Ints) -> Ints:
     rows = table.select(leaf.filter)
     which, position = expand(first, count)
-    value = table.column(leaf.column)[position if rows is None else rows[position]]
-    distinct, code = np.unique(value, return_inverse=True)
-    pairs = np.unique(which * max(len(distinct), 1) + code)
-    return np.bincount(pairs // max(len(distinct), 1), minlength=len(first)).astype(np.int64)
+    value, distinct = table.dense(leaf.column)
+    pairs = np.unique(which * distinct + value[position if rows is None else rows[position]])
+    return np.bincount(pairs // distinct, minlength=len(first))
 
 
 def _mode(table: Table, leaf: Leaf, first: Ints, count: Ints, subscriber: Ints) -> Ints:

@@ -1,0 +1,45 @@
+"""Rules in a stream: history, late records and saved state against the brute-force oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import rules_oracle as oracle
+from hypothesis import given
+from hypothesis import strategies as st
+from rules_strategies import BEGIN, CONTEXT, PANE, TYPES, WORLD, interactions_of, worlds
+from test_columns_rules_evaluate import active, budget, rows
+
+from transforms.columns.rules import history as histories
+from transforms.columns.rules.firings import gather
+from transforms.columns.rules.history import History, history_from_arrow
+from transforms.columns.rules.live import decide_live
+from transforms.columns.rules.memory import Memory
+
+LONGEST = 6 * 3600
+
+
+def stream(activations, records, calls, dropping=False, saving=False):
+    rules, memory, history, parts = active(activations), Memory(), History(decided=calls[0]), []
+    for number, upto in enumerate(calls[1:]):
+        arrived = [r for r in records if r.arrival == number]
+        for part in (arrived[::2], arrived[1::2]):
+            history = history.append(interactions_of(part))
+        if saving:
+            history = history_from_arrow(history.to_arrow())
+        fired, history, memory = decide_live(rules, history, CONTEXT, upto=upto, pane=PANE, memory=memory)
+        if dropping:
+            history = history.drop_before(upto - LONGEST, lambda codes, starts: starts % 24, len(TYPES))
+        parts.append(fired)
+    return rows(gather(parts))
+
+
+@budget
+@given(worlds(late=True), st.booleans(), st.booleans(), st.sampled_from([0, 2, 4096]))
+def test_a_stream_equals_the_oracle(world, dropping, saving, small):
+    activations, records, calls = world
+    before, histories._SMALL = histories._SMALL, small
+    try:
+        found = stream(activations, records, calls, dropping, saving)
+    finally:
+        histories._SMALL = before
+    assert found == oracle.firings(WORLD, activations, records, calls)
