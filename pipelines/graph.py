@@ -12,7 +12,7 @@ from pipelines.config import RunConfig
 from pipelines.engines import LOCAL_STREAMING
 from callbeam_io.sources.local_read import LocalRead
 from transforms.cleaning import CleanRecords, Loader
-from transforms.live import AnalyseLive, LiveSettings
+from transforms.live import AnalyseLive, CountWritten, LiveSettings
 from transforms.packets import Packet
 from transforms.schema import SHARDS
 from transforms.shards import AnalyseShards
@@ -68,7 +68,7 @@ def build_live(
         read = ReadFromUnboundedSource(source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1)
     packets = pipeline | "Read" >> read | "Packets" >> beam.Map(_same).with_output_types(Packet)
     results = packets | "Analyse" >> AnalyseLive(settings)
-    return results | "Write" >> sink
+    return results | "Write" >> sink | "Done" >> CountWritten(settings)
 
 
 def _same(packet: Packet) -> Packet:

@@ -60,6 +60,8 @@ class Pump:
             self._saving = True  # a tick first, so that the store shows all that the state holds
             return self._given(self.reader.tick())
         element = self.reader.next()
+        if self.reader.watermark is not None:
+            self.run.watermark = self.reader.watermark // 1_000_000
         return None if element is None else self._given(element.value)
 
     def _given(self, value: Any) -> Any:

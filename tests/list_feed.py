@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import polars as pl
 import pyarrow as pa
+from callbeam_io.inputs import plan_inputs, read_block
 from callbeam_io.sources.feeds import Chunk, Position
 
 from transforms.schema import with_origin
@@ -20,7 +21,7 @@ class ListFeed:
     chunk: int = 100
     split_count: int = 1
     lateness: int = 86400 * 365
-    accelerated: bool = True
+    accelerated: bool = False
     name: str = "list:"
     endless: bool = False
 
@@ -47,14 +48,11 @@ class ListReader:
         part = self.lines[self.at : self.at + self.feed.chunk]
         if not part:
             return None
-        names = self.header.split(",")
-        fields = [(line.split(",") + [None] * len(names))[: len(names)] for line in part]
-        columns = {n: pl.Series([f[i] or None for f in fields], dtype=pl.String) for i, n in enumerate(names)}
-        wrong = [line.count(",") != len(names) - 1 for line in part]
-        columns["bad_field"] = pl.Series(["" if w else None for w in wrong], dtype=pl.String)
-        columns["bad_reason"] = pl.Series(["fields" if w else None for w in wrong], dtype=pl.String)
-        batch = pl.DataFrame(columns).to_arrow().combine_chunks().to_batches()[0]
-        batch = batch.append_column("raw", pa.array([line.encode() for line in part], pa.large_binary()))
+        payload = "\n".join([self.header, *part]).encode()
+        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+            file.write(payload)
+            file.flush()
+            (batch,) = [b for block in plan_inputs([file.name]).blocks for b in read_block(block)]
         numbers = [str((self.at + i) * self.feed.split_count + self.split + 2) for i in range(len(part))]
         batch = batch.append_column("line", pa.array(numbers, pa.large_string()))
         self.at += len(part)

@@ -165,7 +165,7 @@ class _ShardFn(beam.DoFn):
         cells = self._cells(number, state, version)
         shard, pane = cells.shard, self._settings.live.plan.window.pane
         armed.clear()
-        behind = max(int(end.micros) // MICROS, shard.watermark)
+        behind = max(int(end.micros) // MICROS, shard.watermark, self._settings.run().watermark)
         if shard.greatest >= behind:
             following = behind // pane * pane + pane
             armed.write(following)
@@ -294,3 +294,26 @@ def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
     if not out and not packet.header.get("end"):
         return []
     return [Packet({"counts": tables.total_counts(), "end": bool(packet.header.get("end"))}, out)]
+
+
+@dataclass
+class CountWritten(beam.PTransform):
+    """What the sink gives for each packet -> nothing; the packets count as worked off.
+
+    Attributes:
+        settings: of the live steps.
+    """
+
+    settings: LiveSettings
+
+    def expand(self, pcoll: beam.PCollection[int]) -> beam.PCollection[int]:
+        """One step."""
+        return pcoll | "CountWritten" >> beam.ParDo(_WrittenFn(self.settings)).with_output_types(int)
+
+
+class _WrittenFn(beam.DoFn):
+    def __init__(self, settings: LiveSettings) -> None:
+        self._settings = settings
+
+    def process(self, rows: int) -> None:
+        self._settings.run().flow.finish()

@@ -41,11 +41,15 @@ class Flow:
 
 @dataclass
 class LiveRun:
-    """The shards, the last step's tables and the flow of one run."""
+    """The shards, the last step's tables and the flow of one run.
+
+    ``watermark`` is the source's, in seconds: it may be far ahead of the timer that is being worked.
+    """
 
     shards: dict[int, LiveShard] = field(default_factory=dict)
     tables: LiveTables | None = None
     flow: Flow = field(default_factory=Flow)
+    watermark: int = -(1 << 40)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def shard(self, number: int, make: Callable[[], LiveShard]) -> LiveShard:
