@@ -152,6 +152,8 @@ def test_cucm_by_names_without_its_line_of_types(tmp_path: Path) -> None:
         ("p-3", "1002", "5551234", "0", "NO_ANSWER"),
     ]
     assert frame["start_time"][0] == datetime(2024, 2, 5, 10, tzinfo=UTC)
+    path.write_text("\n".join(lines[:2]))
+    assert read(path).is_empty()
     write(
         tmp_path,
         "cmr_StandAlone_01_202402051000_1",

@@ -170,6 +170,22 @@ def test_one_payload() -> None:
     assert batch.column("line").to_pylist() == ["m-1"]
 
 
+pieces = st.sampled_from(
+    [arrow_stream(1)[:99], HEADER.encode() + b"\n", b"[", b"{", b"|" * 8, b"\n", b'"', b"\0", b"}"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(pieces | st.binary(max_size=9), max_size=6).map(b"".join), min_size=1, max_size=5))
+def test_no_message_breaks_the_parser(messages: list[bytes]) -> None:
+    for name in ("auto", "callbeam", "jsonl", "pipes", "arrow", "cucm"):
+        batch = message_parser(name).parse(messages, list(range(len(messages))), source="s")
+        batch.validate(full=True)
+        assert {i.split("#")[0] for i in batch.column("line").to_pylist()} <= {
+            str(i) for i in range(len(messages))
+        }
+
+
 lines = st.sampled_from(
     [line("x"), line("y") + ",acme", "junk", "a,b,c", line("q").replace("q", '"q,""r"'), '"open,']
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -111,12 +112,12 @@ def test_orders_sort_as_the_input_does(tmp_path: Path) -> None:
 def test_line_numbers_without_the_batch_and_counted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = csv_file(tmp_path / "a.csv", [line(k) for k in range(100)])
+    path = csv_file(tmp_path / "a.csv", [line(k) if k != 50 else "" for k in range(101)])
     plan = plan_inputs([path], block_bytes=700)
     numbers = []
     for block in plan.blocks:
         numbers += [line_numbers(block, np.arange(batch.num_rows)).tolist() for batch in read_block(block)]
-    assert [n for part in numbers for n in part] == list(range(2, 102))
+    assert [n for part in numbers for n in part] == [n for n in range(2, 103) if n != 52]
     last = plan.blocks[-1]
     expected = line_numbers(last, np.arange(1))
     monkeypatch.setattr(storage, "line_breaks", lambda *_: pytest.fail("counted again"))
@@ -305,9 +306,15 @@ def test_inputs_that_are_none(tmp_path: Path) -> None:
         assert given in str(caught.value)
     with pytest.raises(InputError, match="no --input"):
         plan_inputs([])
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is no regular file"):
+        plan_inputs([str(tmp_path / "pipe")])
+    (tmp_path / "broken").symlink_to("nowhere")
+    with pytest.raises(InputError, match="broken cannot be read"):
+        plan_inputs([str(tmp_path / "b*")])
     parquet = str(tmp_path / "a.parquet")
     pq.write_table(typed_table(1), parquet)
-    with pytest.raises(InputError, match=r"is a Parquet file\. expected format pipes"):
+    with pytest.raises(InputError, match=r"is Parquet\. expected format pipes"):
         plan_inputs([parquet], "pipes")
 
 

@@ -152,13 +152,12 @@ def line_numbers(
     Args:
         block: that was read.
         rows: positions in the batch.
-        batch: that ``read_block`` gave; None: the block has one batch with a row for every line.
+        batch: that ``read_block`` gave; None: the block's first one, which is then read again.
 
     Returns:
         The line (row of Parquet, object of a document) in the file of each.
     """
-    if batch is None:
-        return _first_line(block) + rows
+    batch = next(read_block(block)) if batch is None else batch
     if "line" in batch.schema.names:
         return np.asarray(batch.column("line").take(pa.array(rows)))
     first = origin(batch.schema).get("first_line")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import os
+import stat
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from callbeam_io import storage
 from callbeam_io.formats.base import BOM, HEAD_BYTES, Head
 from transforms.errors import InputError
 
+PARQUET_MAGIC: Final = b"PAR1"
 _PACKED: Final = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or save it as CSV"),
     b"BZh": ("packed with bzip2", "unpack it, or pack it with gzip"),
@@ -60,31 +62,42 @@ def find_files(inputs: Sequence[str]) -> tuple[list[File], list[str]]:
     notes: list[str] = []
     files: dict[str, File] = {}
     for given in inputs:
-        for path in _expanded(given, notes):
-            size = storage.size_of(path)
-            key = path if storage.is_remote(path) else os.path.realpath(path)
+        for file in _expanded(given, notes):
+            key = file.path if storage.is_remote(file.path) else os.path.realpath(file.path)
             if key in files:
-                notes.append(f"{path} is named twice: read once")
-            elif size == 0:
-                notes.append(f"{path} is empty: passed over")
+                notes.append(f"{file.path} is named twice: read once")
+            elif file.size == 0:
+                notes.append(f"{file.path} is empty: passed over")
             else:
-                files[key] = File(path, size)
+                files[key] = file
     return list(files.values()), notes
 
 
-def _expanded(given: str, notes: list[str]) -> list[str]:
+def _expanded(given: str, notes: list[str]) -> list[File]:
     if storage.is_remote(given):
         return _remote(given)
     path = Path(given)
     if path.is_dir():
-        return _folder(path, notes)
+        return [_local(p) for p in _folder(path, notes)]
     if path.exists():
-        return [given]
+        return [_local(given)]
     found = sorted(p for p in glob.glob(given, recursive=True) if not Path(p).is_dir())  # noqa: PTH207
     if not found:
         what = "matches nothing" if glob.has_magic(given) else "does not exist"
         raise InputError(f"--input {given} {what}", "a file, glob or folder", "check the path")
-    return found
+    return [_local(p) for p in found]
+
+
+def _local(path: str) -> File:
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})", "a file to read") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(
+            f"{path} is no regular file", "a file that can be read in parts", "write it to a file"
+        )
+    return File(path, found.st_size)
 
 
 def _folder(folder: Path, notes: list[str]) -> list[str]:
@@ -101,14 +114,14 @@ def _folder(folder: Path, notes: list[str]) -> list[str]:
     return found
 
 
-def _remote(given: str) -> list[str]:
+def _remote(given: str) -> list[File]:
     """What a ``gs://`` path or glob means."""
     from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
     pattern = given + "*" if given.endswith("/") else given
     try:
-        found = [m.path for m in FileSystems.match([pattern])[0].metadata_list]
+        found = [File(m.path, m.size_in_bytes) for m in FileSystems.match([pattern])[0].metadata_list]
     except (BeamIOError, ValueError, ImportError) as error:
         raise InputError(
             f"--input {given} cannot be listed ({error})",
@@ -117,7 +130,7 @@ def _remote(given: str) -> list[str]:
         ) from error
     if not found:
         raise InputError(f"--input {given} matches nothing", "a file or glob", "check the path")
-    return sorted(found)
+    return sorted(found, key=lambda file: file.path)
 
 
 def read_head(file: File) -> tuple[bytes, Head]:
@@ -140,7 +153,7 @@ def read_head(file: File) -> tuple[bytes, Head]:
         raise InputError(f"{file.path} cannot be read ({error.strerror})", "a file to read") from error
     bom = len(BOM) if data.startswith(BOM) else 0
     head = Head(file.path, data[bom:], whole, bom)
-    if magic != b"PAR1":
+    if magic != PARQUET_MAGIC:
         _refuse_binary(head)
     return magic, head
 

@@ -5,6 +5,7 @@ Everything that can be wrong with an input is found by `plan_inputs`, before any
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,11 +16,10 @@ import pyarrow.parquet as pq
 
 from callbeam_io import storage
 from callbeam_io.blocks import DOCUMENT, GZIP, PARQUET, TEXT, Block, line_numbers, read_block
-from callbeam_io.discover import File, find_files, read_head
+from callbeam_io.discover import PARQUET_MAGIC, File, find_files, read_head
 from callbeam_io.formats import ARROW, AUTO, detect, format_named
 from callbeam_io.formats import PARQUET as PARQUET_NAME
 from callbeam_io.formats.base import Format, Head
-from callbeam_io.formats.jsonlines import one_line_each
 from callbeam_io.formats.layout import Layout, lay_out
 from callbeam_io.formats.typed import chosen
 from transforms.errors import InputError
@@ -100,17 +100,10 @@ def _plan_file(
     file: File, wanted: str, named: Format | None, index: int, block_bytes: int, timezone: str
 ) -> _Planned:
     magic, head = read_head(file)
-    if magic == b"PAR1":
-        _check_wanted(file, wanted)
+    typed = magic == PARQUET_MAGIC
+    _check_wanted(file, wanted, typed=typed)
+    if typed:
         return _plan_parquet(file, index, timezone)
-    if wanted in (PARQUET_NAME, ARROW):
-        raise InputError(
-            f"{file.path} is no Parquet file"
-            if wanted == PARQUET_NAME
-            else "--input_format arrow is for messages",
-            "a file that begins with PAR1" if wanted == PARQUET_NAME else "Parquet for files",
-            "give --input_format auto, or the format's name",
-        )
     found = named or detect(head)
     if skip := found.skip(head):
         return _Planned(found.name, [], skip=skip)
@@ -132,10 +125,15 @@ def _plan_file(
     return _Planned(found.name, blocks, _assumed(layout, head, start, timezone))
 
 
-def _check_wanted(file: File, wanted: str) -> None:
-    if wanted not in (AUTO, PARQUET_NAME):
+def _check_wanted(file: File, wanted: str, *, typed: bool) -> None:
+    """A file is Parquet where Parquet is wanted, and nowhere else."""
+    if wanted == ARROW:
+        raise InputError("--input_format arrow is for messages", "parquet for files of typed columns")
+    if typed and wanted not in (AUTO, PARQUET_NAME):
+        raise InputError(f"{file.path} is Parquet", f"format {wanted}", "give --input_format auto or parquet")
+    if not typed and wanted == PARQUET_NAME:
         raise InputError(
-            f"{file.path} is a Parquet file", f"format {wanted}", "give --input_format auto or parquet"
+            f"{file.path} is no Parquet file", "one that begins with PAR1", "give another format"
         )
 
 
@@ -157,10 +155,20 @@ def _cut(whole: Block, block_bytes: int) -> list[Block]:
 def _kind(layout: Layout, head: Head, *, packed: bool) -> str:
     """How a file of text is read: JSON that does not stand on lines only as a whole."""
     if layout.mapping.lines == "json" and head.lines:
-        first = head.lines[0].strip()
-        if first.startswith("[") or first == "{" or one_line_each(first.encode()) == first.encode():
+        first, second = head.lines[0].strip(), "".join(head.lines[1:2]).strip()
+        if first.startswith("[") or (
+            first.startswith("{") and not second.startswith("{") and not _whole(first)
+        ):
             return DOCUMENT
     return GZIP if packed else TEXT
+
+
+def _whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_shape(layout: Layout, head: Head, start: int) -> None:

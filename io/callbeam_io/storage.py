@@ -23,13 +23,6 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def size_of(path: str) -> int:
-    """Bytes of a file."""
-    if is_remote(path):
-        return int(_systems().match([path])[0].metadata_list[0].size_in_bytes)
-    return Path(path).stat().st_size
-
-
 @contextmanager
 def opened(path: str) -> Iterator[IO[bytes]]:
     """A file open for reading, as it stands (not unpacked), with seek."""

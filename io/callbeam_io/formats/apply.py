@@ -57,7 +57,7 @@ def to_batch(table: Table, mapping: Mapping, file: str) -> tuple[pa.RecordBatch,
     faults = _faults(table, made, work)
     if mapping.direction is not None:
         made = _turned(made, table.frame, mapping.direction)
-    batch = _arrow(made.hstack(faults)).append_column("raw", table.lines.raw())
+    batch = as_batch(made.hstack(faults)).append_column("raw", table.lines.raw())
     return batch, table
 
 
@@ -66,7 +66,8 @@ def slot(column: Column) -> str:
     return f"#{column}" if isinstance(column, int) else column
 
 
-def _arrow(frame: pl.DataFrame) -> pa.RecordBatch:
+def as_batch(frame: pl.DataFrame) -> pa.RecordBatch:
+    """A frame as one record batch, texts as string_view, not copied."""
     arrow = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.newest()).combine_chunks()
     batches = arrow.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=arrow.schema)

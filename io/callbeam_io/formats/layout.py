@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from callbeam_io.formats.apply import slot, to_batch
-from callbeam_io.formats.base import Head, Table
+from callbeam_io.formats.base import Head, Table, split_fields
 from callbeam_io.formats.delimited import Shape, read_delimited
 from callbeam_io.formats.jsonlines import read_json_lines
 from callbeam_io.formats.mapping import Column, Mapping, make_mapping
@@ -83,13 +83,12 @@ def layout_of(settings: str) -> Layout:
     return Layout(make_mapping(parts["name"], parts["spec"]), tuple(parts["header"]), least, most)
 
 
-def lay_out(mapping: Mapping, head: Head, header: tuple[str, ...] | None = None) -> tuple[Layout, int]:
+def lay_out(mapping: Mapping, head: Head) -> tuple[Layout, int]:
     """Makes a format ready for a file.
 
     Args:
         mapping: of the format.
         head: the file's beginning.
-        header: column names, where the caller knows them; None: read them if the mapping has any.
 
     Returns:
         The layout, and how many bytes of ``head.data`` come before the first record.
@@ -100,19 +99,12 @@ def lay_out(mapping: Mapping, head: Head, header: tuple[str, ...] | None = None)
     if mapping.lines == "json":
         return Layout(mapping), 0
     start = _after_lines(head.data, mapping.skip_lines)
-    if header is not None or not mapping.header:
-        return _with_widths(mapping, head, header or (), start), start
+    if not mapping.header:
+        return _with_widths(mapping, head, ()), start
     end = _after_lines(head.data, mapping.skip_lines + 1)
     first = head.data[start:end].decode(mapping.encoding, "replace").rstrip("\r\n")
-    names = (
-        tuple(
-            name.lower()
-            for name in Head("", first.encode(), whole=True).rows(mapping.separator, mapping.quote)[0]
-        )
-        if first
-        else ()
-    )
-    return _with_widths(mapping, head, names, start), end
+    names = split_fields(first, mapping.separator, mapping.quote)
+    return _with_widths(mapping, head, tuple(name.lower() for name in names)), end
 
 
 def _after_lines(data: bytes, count: int) -> int:
@@ -124,7 +116,7 @@ def _after_lines(data: bytes, count: int) -> int:
     return place
 
 
-def _with_widths(mapping: Mapping, head: Head, header: tuple[str, ...], start: int) -> Layout:
+def _with_widths(mapping: Mapping, head: Head, header: tuple[str, ...]) -> Layout:
     """The layout with its numbers of fields; checks that every column is there."""
     _check_columns(mapping, head, header)
     least, most = mapping.widths or (0, 0)
@@ -148,7 +140,8 @@ def _check_columns(mapping: Mapping, head: Head, header: tuple[str, ...]) -> Non
             f"a header of columns separated by {mapping.separator!r} that names it",
             "correct the header, or describe the file with a mapping (docs/FORMATS.md)",
         )
-    twice = [c for c, n in Counter(header).items() if n > 1 and c in map(str, mapping.columns())]
+    wanted = {str(c).lower() for c in mapping.columns()}
+    twice = [c for c, n in Counter(header).items() if n > 1 and c in wanted]
     if twice:
         raise InputError(f"{head.path}: column {twice[0]} stands twice in the header", "each column once")
 

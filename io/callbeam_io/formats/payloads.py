@@ -19,6 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from callbeam_io.formats import ARROW, AUTO, FORMATS, PARQUET, format_named, typed
+from callbeam_io.formats.apply import as_batch
 from callbeam_io.formats.base import BOM, Head
 from callbeam_io.formats.callbeam import NAME as CALLBEAM
 from callbeam_io.formats.callbeam import is_header, unnamed
@@ -62,7 +63,7 @@ class MessageParser:
         """The records of some messages.
 
         Args:
-            messages: payloads in order.
+            messages: payloads in order, at least one.
             ids: of each message: its offset or id.
             source: topic/partition or subscription, for the batch's metadata.
             order: place of the batch in the input order, for the batch's metadata.
@@ -233,9 +234,8 @@ def _together(parts: list[_Found], timezone: str) -> _Found:
     message = np.concatenate([part.message for part in parts])
     line = np.concatenate([part.line for part in parts])
     order = np.lexsort((line, message))
-    frame = pl.concat(frames, how="diagonal")[order].rechunk()
-    batch = frame.to_arrow(compat_level=pl.CompatLevel.newest()).combine_chunks().to_batches()[0]
-    return _Found(batch, message[order], line[order])
+    frame = pl.concat(frames, how="diagonal")[order]
+    return _Found(as_batch(frame), message[order], line[order])
 
 
 def _as_text(frame: pl.DataFrame, timezone: str) -> pl.DataFrame:
