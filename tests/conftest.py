@@ -20,7 +20,7 @@ MARKS = {
     "kafka_broker": "kafka",
     "flink_cluster": "flink",
 }
-SERVERS = (*MARKS.values(), "postgres", "browser")
+SERVERS = ("postgres", "browser", *MARKS.values())  # in the order of the tests: the heaviest last
 REQUIRED = os.environ.get("CALLBEAM_REQUIRE_SERVERS") == "1"
 
 

@@ -81,17 +81,9 @@ def staged(target: Path) -> Iterator[Path]:
 def fetch_kafka() -> None:
     """The broker's jars, by Maven."""
     with staged(cache.kafka_libs()) as whole:
-        run(
-            *(
-                "mvn",
-                "-q",
-                "-B",
-                "-f",
-                cache.HERE / "kafka" / "pom.xml",
-                f"-Dkafka.version={cache.KAFKA_VERSION}",
-            ),
-            *("dependency:copy-dependencies", f"-DoutputDirectory={whole}"),
-        )
+        maven = ("mvn", "-q", "-B", "-f", cache.HERE / "kafka" / "pom.xml")
+        settings = (f"-Dkafka.version={cache.KAFKA_VERSION}", f"-DoutputDirectory={whole}")
+        run(*maven, "dependency:copy-dependencies", *settings)
 
 
 def fetch_pubsub() -> None:

@@ -164,6 +164,8 @@ class FlinkCluster:
         return f"task-manager-{self._task_managers}"
 
     def _has_slots(self) -> bool:
+        if not self._job_manager.alive:
+            raise ServerFailed(f"Flink's job manager died. Its last words:\n{self._job_manager.tail()}")
         here = [one["id"] for one in self.rest("taskmanagers")["taskmanagers"] if one["slotsNumber"] == SLOTS]
         return self._task_manager_id in here
 

@@ -16,6 +16,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,7 +48,7 @@ def free_port() -> int:
     of the system's own range may end up connected to itself.
     """
     for _ in range(100):
-        port = random.randrange(15000, 32000)
+        port = random.SystemRandom().randrange(15000, 32000)  # tests may have seeded the other
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -141,6 +142,8 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.send(signal.SIGKILL)
             self._process.wait(10)
+        with suppress(ProcessLookupError):  # children that did not listen
+            os.killpg(self._process.pid, signal.SIGKILL)
         _tell_guard(f"-{self._process.pid}")
         self._process = None
 
