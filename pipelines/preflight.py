@@ -59,7 +59,7 @@ def _prepare_live(config: RunConfig, engine: Engine) -> PreparedLive:
     from callbeam_io.sources.registry import open_feed  # not needed in batch
 
     spool = str(folder_of(config.output).with_suffix(".spool"))
-    feeds = tuple(open_feed(i, config.input_format, config.timezone, state=spool) for i in config.inputs)
+    feeds = tuple(open_feed(i, config.input_format, config.timezone, spool=spool) for i in config.inputs)
     for feed in feeds:
         feed.check()
     store = open_store(config.output)
