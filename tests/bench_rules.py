@@ -55,7 +55,9 @@ def interactions(n: int, subscribers: int) -> Interactions:
     )
 
 
-def condition(field: str, operator: str, value: object, window: str = "", **where: list[object]) -> dict[str, object]:
+def condition(
+    field: str, operator: str, value: object, window: str = "", **where: list[object]
+) -> dict[str, object]:
     found: dict[str, object] = {"field": field, "operator": operator, "value": value}
     return found | ({"window": window} if window else {}) | ({"where": where} if where else {})
 
@@ -70,7 +72,10 @@ def twenty() -> list[dict[str, object]]:
             of("tag", "in", ["Business"], "30d"),
         ],
         [of("interactions", ">=", 3, "7d", business_type=["Banking"])],
-        [of("calls", ">=", 3, "7d", business_type=["Food (including takeaway)"]), of("messages", "<", 2, "7d")],
+        [
+            of("calls", ">=", 3, "7d", business_type=["Food (including takeaway)"]),
+            of("messages", "<", 2, "7d"),
+        ],
         [of("duration_s", ">=", 7200, "30d"), of("answered", ">=", 20, "30d")],
         [of("charge", ">", 12.5, "7d")],
         [of("distinct_numbers", ">=", 12, "7d")],
@@ -83,13 +88,20 @@ def twenty() -> list[dict[str, object]]:
         [of("calls", ">=", 3, "1d", call_result=["BUSY", "NO_ANSWER"])],
         [of("messages", ">=", 10, "1d")],
         [of("subscriber_region", "in", ["GB", "DE"]), of("international", ">=", 4, "7d")],
-        [of("interactions", ">=", 1, "30d", region=["BR"]), of("interactions", ">=", 2, "30d", region=["IN"])],
+        [
+            of("interactions", ">=", 1, "30d", region=["BR"]),
+            of("interactions", ">=", 2, "30d", region=["IN"]),
+        ],
         [of("interactions", ">=", 40, "30d"), of("interactions", "=", 0, "3d")],
         [of("calls", "between", [5, 8], "12h")],
         [of("duration_s", ">=", 1800, "1d", tag=["AD"]), of("distinct_numbers", ">=", 3, "1d", tag=["AD"])],
         [of("tag", "notIn", ["Private"], "all"), of("interactions", ">=", 6, "30d")],
     ]
-    limits = [{"repeat": "never"}, {"repeat": "on_reentry", "cooldown": "7d"}, {"repeat": "always", "cooldown": "7d"}]
+    limits = [
+        {"repeat": "never"},
+        {"repeat": "on_reentry", "cooldown": "7d"},
+        {"repeat": "always", "cooldown": "7d"},
+    ]
     return [
         {
             "name": f"Rule {k}",
@@ -142,7 +154,9 @@ def main() -> None:
     if profile:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(28)
-    print(f"{len(rows)} interactions, {len(rules)} rules: {took:.2f} s, {took / sort:.1f} x an argsort ({sort:.2f} s)")
+    print(
+        f"{len(rows)} interactions, {len(rules)} rules: {took:.2f} s, {took / sort:.1f} x an argsort ({sort:.2f} s)"
+    )
     print(f"{fired.sum()} firings, by rule {fired.tolist()}")
     alone = [batch(parts, [rule], options.pane)[0] for rule in rules] if options.each else []
     print("".join(f"\n  {t:6.2f} s  {r.rule.when.rules}" for t, r in zip(alone, rules, strict=False)))

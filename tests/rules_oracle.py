@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -262,3 +263,74 @@ def share(rule_id, subscriber_text):
     """A number from 0 to 1 that decides on the control group."""
     digest = hashlib.sha256(f"{rule_id}|{subscriber_text}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def outcomes(activations, firings, said, suppressed, default, cap, earlier, text):
+    """The outcome of each firing (position of the rule, subscriber, decided_at), in the order given.
+
+    Args:
+        said: rows (subscriber, at, opted_in); suppressed: rows (subscriber, at).
+        cap: None or (most, seconds).
+        earlier: contacts before, rows (subscriber, at).
+        text: text of a subscriber.
+    """
+    contacts = list(earlier)
+    result = {}
+
+    def turn(k):
+        position, _, t = firings[k][:3]
+        rule = activations[position].rule
+        return t, rule.get("priority", 100), slug(rule["name"])
+
+    for k in sorted(range(len(firings)), key=turn):
+        position, subscriber, t = firings[k][:3]
+        rule = activations[position].rule
+        rows = [(at, n, opted_in) for n, (s, at, opted_in) in enumerate(said) if s == subscriber and at <= t]
+        agreed = max(rows)[2] if rows else default
+        if not agreed or any(s == subscriber and at <= t for s, at in suppressed):
+            result[k] = "no_consent"
+            continue
+        recent = [at for s, at in contacts if s == subscriber and cap and t - cap[1] < at <= t]
+        if cap and len(recent) >= cap[0]:
+            result[k] = "capped"
+            continue
+        contacts.append((subscriber, t))
+        in_control = share(slug(rule["name"]), text(subscriber)) < rule.get("control_share", 0)
+        result[k] = "control" if in_control else "offered"
+    offered: Counter = Counter()
+    for k in sorted(range(len(firings)), key=lambda k: (firings[k][2], text(firings[k][1]))):
+        rule = activations[firings[k][0]].rule
+        limit = rule.get("limits", {}).get("max_total")
+        if result[k] == "offered" and limit is not None and offered[slug(rule["name"])] >= limit:
+            result[k] = "sold_out"
+        offered[slug(rule["name"])] += result[k] == "offered"
+    return [result[k] for k in range(len(firings))]
+
+
+def contact_at(t, starts, zones, main, quiet):
+    """The first moment from ``t`` on at which a subscriber may be reached, by trying quarter after quarter.
+
+    Args:
+        starts: seconds of the subscriber's interactions before ``t``.
+        zones: all that the subscriber may be in; main: the one whose hours are its own.
+        quiet: first quiet hour and the first one after.
+    """
+
+    def hour(moment, zone):
+        return datetime.fromtimestamp(moment, ZoneInfo(zone)).hour
+
+    def is_quiet(h):
+        first, end = quiet
+        return first <= h < end if first <= end else h >= first or h < end
+
+    counts = Counter(hour(s, main) for s in starts)
+    windows = [{h, (h + 1) % 24, (h + 2) % 24} for h in range(24)]
+    best = max(windows, key=lambda w: sum(counts[h] for h in w))  # the first of several
+    if len(starts) < 8:
+        best = set(range(24))
+    tries = [t, *((t // 900 + k) * 900 for k in range(1, 192))]
+    for inside, where in ((best, zones), (set(range(24)), zones), (set(range(24)), [main])):
+        for moment in tries:
+            if hour(moment, main) in inside and not any(is_quiet(hour(moment, z)) for z in where):
+                return moment
+    return t

@@ -37,3 +37,33 @@ def chunks(count: Ints, most: int) -> list[slice]:
     block = (np.cumsum(count) - 1) // most
     edges = np.flatnonzero(np.diff(block)) + 1
     return [slice(int(a), int(b)) for a, b in zip([0, *edges], [*edges, len(count)], strict=True)]
+
+
+def ascending(values: Ints) -> bool:
+    """Whether no value is less than the one before."""
+    return bool((values[1:] >= values[:-1]).all())
+
+
+def runs(values: Ints) -> tuple[Ints, Ints]:
+    """First positions of the runs of equal neighbours, and per value the number of its run, from 0."""
+    new = np.empty(len(values), np.bool_)
+    new[:1] = True
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return np.flatnonzero(new), np.cumsum(new) - 1
+
+
+def sort_packed(values: Ints, order: Ints | None, bound: int) -> tuple[Ints, Ints | None]:
+    """Values from 0 to ``bound`` (excluded) in ascending order, and ``order`` rearranged with them.
+
+    Values with their positions in the lower bits sort some five times quicker than positions by their values.
+    """
+    if ascending(values):
+        return values, order
+    bits = len(values).bit_length()
+    if bound.bit_length() + bits < 63:
+        packed = np.sort((values << bits) | np.arange(len(values)))
+        values, step = packed >> bits, packed & ((1 << bits) - 1)
+    else:
+        step = np.argsort(values)
+        values = values[step]
+    return values, step if order is None else order[step]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.columns.contact import MIN_INTERACTIONS, span_sums
-from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.arrays import Bools, Ints, expand
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import HOURS, Older
 from transforms.columns.rules.zones import Zones
@@ -98,8 +98,9 @@ def contact_hours(
     people, first = np.unique(codes[order], return_index=True)
     person = np.searchsorted(people, codes[order])
     names = [main or default_zone for _, main in zones.sets]
-    mine = np.flatnonzero(np.isin(rows.caller, people))
-    owner = np.searchsorted(people, rows.caller[mine])
+    rows = rows.by_caller()
+    begin = np.searchsorted(rows.caller, people)
+    owner, mine = expand(begin, np.searchsorted(rows.caller, people, "right") - begin)
     hour = hours_in(names, zones.place[order][first][owner], rows.start[mine])
     counts = _counts_before(person, at[order], owner, rows.start[mine], hour)
     if older is not None:
@@ -153,7 +154,7 @@ def contact_times(
 def _in_zones(at: Ints, zones: Sequence[str], main: str, quiet: Quiet | None, wanted: Ints) -> Ints:
     first_day, last_day = int(at.min()) // _DAY, int(at.max()) // _DAY + 3
     quiet_hours = quiet.hours() if quiet else np.zeros(HOURS, np.bool_)
-    hours = local_hours(main, first_day, last_day)
+    hours = local_hours(main, first_day, last_day).astype(np.int64)
     free = ~quiet_hours[hours]
     free_everywhere = np.logical_and.reduce(
         [~quiet_hours[local_hours(z, first_day, last_day)] for z in zones]

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints, find
+from transforms.columns.rules.arrays import Bools, Ints, ascending, find, runs, sort_packed
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Context, Older, Words
 from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
@@ -209,7 +209,7 @@ def build(rows: Interactions, context: Context, pane: int, low: int, high: int, 
     if len(rows) and int(pane_end.max()) > high:
         known = pane_end <= high
         rows, pane_end = rows.take(known), pane_end[known]
-    codes, first, caller, order = _universe(rows, pane_end, context, pane)
+    codes, first, position, order = _universe(rows, pane_end, context, pane)
     seen = first <= high
     if not seen.any():
         return None
@@ -219,7 +219,8 @@ def build(rows: Interactions, context: Context, pane: int, low: int, high: int, 
     origin = low - widest - 1
     clock = Clock(pane, origin, low - origin, high - origin, widest)
     number = np.maximum(pane_end - origin, 0)
-    number, order = _sorted_numbers(number, caller, order, clock)
+    number = (number if order is None else number[order]) + position * clock.stride
+    number, order = sort_packed(number, order, len(codes) * clock.stride)
     older = context.people.older if context.people else None
     return Table(clock, context, codes, np.maximum(first - origin, 0), number, rows, order, older)
 
@@ -228,17 +229,10 @@ def _universe(
     rows: Interactions, pane_end: Ints, context: Context, pane: int
 ) -> tuple[Ints, Ints, Ints, Ints | None]:
     """Subscribers, their first pane ends, per interaction (in an order) the subscriber's position, that order."""
-    caller, order = rows.caller, None
-    if len(rows) and not (caller[1:] >= caller[:-1]).all():
-        order = np.argsort(caller)
-        caller = caller[order]
-    new = np.empty(len(caller), np.bool_)
-    new[:1] = True
-    np.not_equal(caller[1:], caller[:-1], out=new[1:])
-    at = np.flatnonzero(new)
-    codes, position = caller[at], np.cumsum(new) - 1
-    ends = pane_end if order is None else pane_end[order]
-    first = np.minimum.reduceat(ends, at) if len(at) else ends
+    order = None if ascending(rows.caller) else np.argsort(rows.caller)
+    caller, ends = (rows.caller, pane_end) if order is None else (rows.caller[order], pane_end[order])
+    at, position = runs(caller)
+    codes, first = caller[at], np.minimum.reduceat(ends, at) if len(at) else ends
     people = context.people
     if people is None or not len(people):
         return codes, first, position, order
@@ -248,22 +242,3 @@ def _universe(
     place = np.searchsorted(everybody, codes)
     earliest[place] = np.minimum(earliest[place], first)
     return everybody, earliest, place[position] if len(place) else position, order
-
-
-def _sorted_numbers(
-    number: Ints, position: Ints, order: Ints | None, clock: Clock
-) -> tuple[Ints, Ints | None]:
-    """Numbers in ascending order and the order that makes them so."""
-    number = (number if order is None else number[order]) + position * clock.stride
-    if (number[1:] >= number[:-1]).all():
-        return number, order
-    bits = len(number).bit_length()
-    if (
-        int(number[-1]).bit_length() + clock.stride.bit_length() + bits < 63
-    ):  # sorting values beats sorting places
-        packed = np.sort((number << bits) | np.arange(len(number)))
-        number, step = packed >> bits, packed & ((1 << bits) - 1)
-    else:
-        step = np.argsort(number)
-        number = number[step]
-    return number, step if order is None else order[step]

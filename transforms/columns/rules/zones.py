@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import phonenumbers
@@ -44,9 +45,8 @@ MAIN_ZONES: Final = {
     "RU": "Europe/Moscow",
     "US": "America/New_York",
 }
-"""The zone that most people live in, of regions whose numbers may belong to several. The islands that share the
-calling codes 1, 44 and 262 have one of their own: it is the one with the region's name, see `main_zone`."""
-_ISLANDS: Final = {
+"""The zone that most people live in, of regions whose numbers may belong to several."""
+_SHARED_CODES: Final = {
     "AG": "America/Antigua",
     "AI": "America/Anguilla",
     "AS": "Pacific/Pago_Pago",
@@ -84,6 +84,7 @@ _ISLANDS: Final = {
     "VI": "America/St_Thomas",
     "YT": "Indian/Mayotte",
 }
+"""The zone of regions that have only one but share their calling code with others."""
 _NOT_GEOGRAPHIC: Final = (
     "premium_rate",
     "toll_free",
@@ -133,7 +134,7 @@ def main_zone(zones: Sequence[str], region: str) -> str:
     """The zone whose hours are a subscriber's own: the only one, else the region's, empty where none is known."""
     if len(zones) < 2:
         return zones[0] if zones else ""
-    return MAIN_ZONES.get(region) or _ISLANDS.get(region) or zones[0]
+    return MAIN_ZONES.get(region) or _SHARED_CODES.get(region) or zones[0]
 
 
 class PrefixData(NamedTuple):
@@ -155,7 +156,17 @@ def _prefix_data() -> PrefixData:
 
 
 def _known(zones: Iterable[str]) -> tuple[str, ...]:
-    return tuple(z for z in zones if z != UNKNOWN_TIMEZONE)
+    return tuple(z for z in zones if z != UNKNOWN_TIMEZONE and _has_clock(z))
+
+
+@lru_cache(maxsize=None)
+def _has_clock(zone: str) -> bool:
+    """Whether this machine knows the hours of a zone: some keep no names that have been replaced."""
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
 
 
 def _of_region(codes: Ints, region: str, data: PrefixData) -> Ints:
