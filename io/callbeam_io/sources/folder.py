@@ -79,14 +79,14 @@ class FolderReader:
             chunk = self._read_on()
             if chunk is not None:
                 return chunk
+            if time.monotonic() - self._looked >= _LOOK_EVERY:
+                self._look()
+                if self._landing.waiting:
+                    continue
             now = time.monotonic()
-            due = self._looked + _LOOK_EVERY
-            if now >= due:
-                self._look(now)
-            elif now >= end:
+            if now >= end:
                 return None
-            else:
-                time.sleep(min(end, due) - now)
+            time.sleep(max(0.0, min(end, self._looked + _LOOK_EVERY) - now))
 
     def commit(self, position: Position) -> None:
         """Nothing: files belong to who put them there."""
@@ -113,7 +113,7 @@ class FolderReader:
         while landing.taken is not None or landing.waiting:
             if landing.taken is None:
                 if time.monotonic() - self._looked >= _LOOK_EVERY_BUSY:
-                    self._look(time.monotonic())
+                    self._look()
                 self._start(landing.take(), 0, 0)
             found = next(self._parts, None)
             if found is not None:
@@ -121,10 +121,10 @@ class FolderReader:
             self._finish()
         return None
 
-    def _look(self, now: float) -> None:
-        self._looked = now
+    def _look(self) -> None:
+        self._looked = time.monotonic()
         try:
-            self._landing.look(now)
+            self._landing.look(self._looked)
         except OSError as error:
             self._trouble = f"{self._feed.name} cannot be listed ({error.strerror}); looking again"
         else:

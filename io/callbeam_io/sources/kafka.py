@@ -56,7 +56,7 @@ class KafkaFeed:
         words: list[str] = []
         try:
             consumer = Consumer(
-                {**self.address.settings, "error_cb": lambda error: words.append(error.str())}
+                {**self.address.reading(), "error_cb": lambda error: words.append(error.str())}
             )
         except KafkaException as error:
             raise InputError(
@@ -100,7 +100,7 @@ class KafkaReader:
         self._lag_at = 0.0
         self._lock = threading.Lock()
         self._closed = False
-        self._consumer = Consumer({**address.settings, "error_cb": self._met})
+        self._consumer = Consumer({**address.reading(), "error_cb": self._met})
         self._assign()
 
     def poll(self, timeout: float) -> Chunk | None:

@@ -25,15 +25,22 @@ _OURS: Final = {
     "isolation.level": "read_committed",
 }
 """What reading each record once depends on."""
-_DEFAULTS: Final = {
-    "client.id": "callbeam",
-    "group.id": "callbeam",  # the client wants one, though nothing is ever stored under it
+_BOTH: Final = {
     "allow.auto.create.topics": "false",
-    "fetch.queue.backoff.ms": "20",  # a second by default, in which a fast reader waits for nothing
-    "log_level": "0",  # troubles are told by the reader, not on standard error
-    "queued.max.messages.kbytes": "16384",
+    "client.id": "callbeam",
+    "log_level": "0",  # troubles are told by callbeam, not on standard error
     "reconnect.backoff.max.ms": "2000",
+}
+_READING: Final = {
+    "group.id": "callbeam",  # the client wants one, though nothing is ever stored under it
+    "fetch.queue.backoff.ms": "20",  # a second by default, in which a fast reader waits for nothing
+    "queued.max.messages.kbytes": "16384",
     "topic.metadata.refresh.interval.ms": "30000",
+}
+_WRITING: Final = {
+    "compression.type": "lz4",
+    "enable.idempotence": "true",
+    "linger.ms": "20",
 }
 
 
@@ -44,7 +51,7 @@ class KafkaAddress:
     Attributes:
         servers: host:port, several with commas between.
         topic: its name.
-        settings: for the client (librdkafka), complete; secrets among them.
+        settings: for the client (librdkafka), as given; secrets among them.
     """
 
     servers: str
@@ -56,11 +63,20 @@ class KafkaAddress:
         """The input without its settings."""
         return f"kafka://{self.servers}/{self.topic}"
 
+    def reading(self) -> dict[str, str]:
+        """All settings of a consumer; what callbeam depends on goes before what is given."""
+        return {**_BOTH, **_READING, **self.settings, **_OURS, "bootstrap.servers": self.servers}
+
+    def writing(self) -> dict[str, str]:
+        """All settings of a producer."""
+        given = {name: value for name, value in self.settings.items() if name not in (*_READING, *_OURS)}
+        return {**_BOTH, **_WRITING, **given, "bootstrap.servers": self.servers}
+
 
 def kafka_address(text: str) -> KafkaAddress:
     """Reads a ``kafka://`` input and the settings file, if one is named in the environment.
 
-    Settings of the input win over those of the file, and what callbeam depends on over both.
+    Settings of the input go before those of the file.
 
     Raises:
         InputError: it cannot be read; the message shows no setting's value.
@@ -72,8 +88,7 @@ def kafka_address(text: str) -> KafkaAddress:
             raise InputError(
                 f"--input kafka://{servers}/{topic} sets {name}", todo="Leave it out: callbeam sets it"
             )
-    settings = {**_DEFAULTS, **_from_file(), **query, **_OURS, "bootstrap.servers": servers}
-    return KafkaAddress(servers, topic, settings)
+    return KafkaAddress(servers, topic, {**_from_file(), **query})
 
 
 def _servers_and_topic(text: str) -> tuple[str, str]:

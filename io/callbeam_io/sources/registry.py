@@ -31,7 +31,7 @@ def open_feed(text: str, input_format: str, timezone: str, spool: str = SPOOL) -
             ``generator:``.
         input_format: as ``--input_format``.
         timezone: as ``--timezone``.
-        spool: folder beside the store, the same whenever the run goes on; Pub/Sub's messages lie there between
+        spool: folder beside the store, the same when the run goes on; Pub/Sub's messages lie there between
             their acknowledgement and the snapshot that has them.
 
     Raises:
