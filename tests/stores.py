@@ -18,7 +18,6 @@ from servers.postgres import HINT, postgres_bin, postgres_server
 from callbeam_io.store import Store, open_store
 
 ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
-FIXTURES = ("store_url", "store")
 
 
 @cache
@@ -39,14 +38,19 @@ def postgres_url() -> str:
     return f"{_server()}?options=-csearch_path%3D{name}"
 
 
-@pytest.fixture(params=ENGINES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def fresh_url(engine: str, folder: Path) -> str:
+    """URL of a store that is not there yet."""
+    return f"sqlite:///{folder}/results.db" if engine == "sqlite" else postgres_url()
+
+
+@pytest.fixture(name="store_url", params=ENGINES)
+def url_fixture(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a store that is not there yet, on each engine."""
-    return f"sqlite:///{tmp_path}/results.db" if request.param == "sqlite" else postgres_url()
+    return fresh_url(request.param, tmp_path)
 
 
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
+@pytest.fixture(name="store")
+def store_fixture(store_url: str) -> Iterator[Store]:
     """An empty store, on each engine."""
     opened = open_store(store_url)
     yield opened
@@ -56,7 +60,7 @@ def store(store_url: str) -> Iterator[Store]:
 def start_child(code: str) -> "subprocess.Popen[str]":
     """Another Python process that can import the project; its output and input are pipes."""
     root = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'io'}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "io", root / "tests")))}
     pipe = subprocess.PIPE
     return subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True, env=environment)
 

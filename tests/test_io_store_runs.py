@@ -4,15 +4,16 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from stores import calls, hours, new_run, start_child, store, store_url  # noqa: F401
+from stores import calls, hours, new_run, postgres_url, start_child, store_fixture, url_fixture  # noqa: F401
 
-from callbeam_io.store import Store, open_store, set_run_values
-from callbeam_io.store.runs import DIED, _next_id
+from callbeam_io.store import Store, locks, open_store, set_run_values
+from callbeam_io.store.runs import DIED, next_id
 from transforms.errors import OptionError, StoreError
 
 
-def test_a_run_from_start_to_end(store: Store) -> None:  # noqa: F811
+def test_a_run_from_start_to_end(store: Store) -> None:
     run_id = store.start_run(mode="batch", runner="DirectRunner", options={"input": ["a", "é"], "n": None})
     assert re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{4}", run_id)
     row = store.run(run_id)
@@ -24,12 +25,17 @@ def test_a_run_from_start_to_end(store: Store) -> None:  # noqa: F811
     store.update_run(run_id, records_read=7, good=5, watermark=datetime(2026, 11, 24, 12, tzinfo=UTC))
     store.finish_run(run_id, "done", rejected=2)
     row = store.run(run_id)
-    assert (row["state"], row["records_read"], row["records_good"], row["records_rejected"]) == ("done", 7, 5, 2)
+    assert (row["state"], row["records_read"], row["records_good"], row["records_rejected"]) == (
+        "done",
+        7,
+        5,
+        2,
+    )
     assert row["watermark"] == "2026-11-24 12:00:00"
     assert row["finished_at"] >= row["started_at"]
 
 
-def test_values_that_a_run_does_not_have(store: Store) -> None:  # noqa: F811
+def test_values_that_a_run_does_not_have(store: Store) -> None:
     run_id = new_run(store)
     with pytest.raises(ValueError, match="records_wrong"):
         store.update_run(run_id, wrong=1)
@@ -39,7 +45,7 @@ def test_values_that_a_run_does_not_have(store: Store) -> None:  # noqa: F811
         store.run("x")
 
 
-def test_counts_in_the_callers_transaction(store: Store) -> None:  # noqa: F811
+def test_counts_in_the_callers_transaction(store: Store) -> None:
     run_id = new_run(store)
     with pytest.raises(RuntimeError), store.writing() as connection:
         set_run_values(connection, run_id, read=9)
@@ -49,10 +55,14 @@ def test_counts_in_the_callers_transaction(store: Store) -> None:  # noqa: F811
 
 @pytest.mark.parametrize(
     ("error", "state", "text"),
-    [(None, "done", None), (KeyboardInterrupt(), "cancelled", None), (ValueError("no disk"), "failed", "no disk")],
+    [
+        (None, "done", None),
+        (KeyboardInterrupt(), "cancelled", None),
+        (ValueError("no disk"), "failed", "no disk"),
+    ],
 )
 def test_a_run_ends_as_its_block_ends(
-    store: Store,  # noqa: F811
+    store: Store,
     error: BaseException | None,
     state: str,
     text: str | None,
@@ -70,17 +80,17 @@ def test_a_run_ends_as_its_block_ends(
 
 def test_run_ids_grow_within_a_second_and_when_the_clock_is_set_back() -> None:
     now = datetime(2026, 11, 24, 20, 17, 33, tzinfo=UTC)
-    found = [_next_id(None, now)]
+    found = [next_id(None, now)]
     for _ in range(2000):
-        found.append(_next_id(found[-1], now))
+        found.append(next_id(found[-1], now))
     assert found[0].startswith("20261124T201733-00")
     assert found == sorted(set(found))
     assert {len(run_id) for run_id in found} == {20}
-    assert _next_id("20991231T235959-ff01", now).startswith("21000101T000000-")
-    assert _next_id("an older form", now).startswith("20261124T201733-")
+    assert next_id("20991231T235959-ff01", now).startswith("21000101T000000-")
+    assert next_id("an older form", now).startswith("20261124T201733-")
 
 
-def test_the_newest_run(store: Store) -> None:  # noqa: F811
+def test_the_newest_run(store: Store) -> None:
     assert store.newest_run() is None
     assert store.rows("regions") == []
     first = new_run(store)
@@ -97,7 +107,7 @@ def test_the_newest_run(store: Store) -> None:  # noqa: F811
     assert [row["run_id"] for row in store.runs(limit=1)] == [batch]
 
 
-def test_one_pipeline_per_run(store: Store, store_url: str) -> None:  # noqa: F811
+def test_one_pipeline_per_run(store: Store, store_url: str) -> None:
     run_id = new_run(store, "streaming")
     other = open_store(store_url)
     with pytest.raises(OptionError, match=rf"{run_id}.*another process.*--fresh"):
@@ -113,7 +123,7 @@ def test_one_pipeline_per_run(store: Store, store_url: str) -> None:  # noqa: F8
     assert store.resume_run(run_id)["run_id"] == run_id
 
 
-def test_the_lock_dies_with_its_process(store: Store, store_url: str) -> None:  # noqa: F811
+def test_the_lock_dies_with_its_process(store: Store, store_url: str) -> None:
     code = f"""
 import sys, time
 from callbeam_io.store import open_store
@@ -133,8 +143,25 @@ time.sleep(60)
     assert row["finished_at"] is not None
 
 
+def test_a_run_that_cannot_be_entered_is_not_locked(store: Store) -> None:
+    broken = {"input": object()}
+    with pytest.raises(StoreError):
+        store.start_run(mode="batch", runner="r", options=broken)
+    assert store.runs() == []
+    assert store.mark_dead_runs() == []
+    store.finish_run(new_run(store), "done")
+
+
+def test_whether_somebody_works_on_a_run(store: Store) -> None:
+    run_id = new_run(store)
+    assert not locks.is_free(store.engine, run_id)
+    store.finish_run(run_id, "done")
+    assert locks.is_free(store.engine, run_id)
+    assert locks.is_free(store.engine, "no such run")
+
+
 def test_lock_files_are_removed(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/r.db")  # noqa: F811
+    store = open_store(f"sqlite:///{tmp_path}/r.db")
     run_id = new_run(store)
     assert [p.name for p in tmp_path.glob("*lock*")] == [f"r.db-lock-{run_id}"]
     store.finish_run(run_id, "done")
@@ -142,11 +169,9 @@ def test_lock_files_are_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_a_lost_connection_takes_the_lock_again_or_gives_the_run_up(request: pytest.FixtureRequest) -> None:
-    from stores import postgres_url
-
+def test_a_lost_connection_takes_the_lock_again_or_gives_the_run_up() -> None:
     url = postgres_url()
-    store, other = open_store(url), open_store(url)  # noqa: F811
+    store, other = open_store(url), open_store(url)
     run_id = new_run(store, "streaming")
     kill_others = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
     with other.writing() as connection:
@@ -162,7 +187,7 @@ def test_a_lost_connection_takes_the_lock_again_or_gives_the_run_up(request: pyt
     other.close()
 
 
-def test_old_runs_are_deleted_with_their_rows(store: Store) -> None:  # noqa: F811
+def test_old_runs_are_deleted_with_their_rows(store: Store) -> None:
     ids = []
     for n in range(4):
         ids.append(new_run(store))
@@ -176,7 +201,7 @@ def test_old_runs_are_deleted_with_their_rows(store: Store) -> None:  # noqa: F8
     assert [calls(store, run_id) for run_id in (*ids, live)] == [[], [], [2], [3], [9]]
 
 
-def test_the_last_good_run_and_the_last_stream_are_kept(store: Store) -> None:  # noqa: F811
+def test_the_last_good_run_and_the_last_stream_are_kept(store: Store) -> None:
     stream, good, bad = new_run(store, "streaming"), new_run(store), [new_run(store) for _ in range(3)]
     store.finish_run(stream, "cancelled")
     store.finish_run(good, "done")
@@ -188,8 +213,8 @@ def test_the_last_good_run_and_the_last_stream_are_kept(store: Store) -> None:  
     assert [row["run_id"] for row in store.runs()] == [good, stream]
 
 
-def test_a_deletion_that_was_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr("callbeam_io.store.runs._CHUNK", 2)
+def test_a_deletion_that_was_cut_short_is_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callbeam_io.store.pruning._CHUNK", 2)
     old = new_run(store)
     store.writer().write(old, {"duration_by_hour": hours(1, 2, 3, 4, 5)})
     store.finish_run(old, "failed")
@@ -205,3 +230,17 @@ def test_a_deletion_that_was_cut_short_is_finished(store: Store, monkeypatch: py
         store.run(old)
     assert store.prune_runs(1) == [old]
     assert calls(store, old) == []
+
+
+def test_old_windows_are_deleted_table_by_table(store: Store) -> None:
+    run_id, other = new_run(store, "streaming"), new_run(store, "streaming")
+    starts = [f"2026-11-24 12:0{n}:00" for n in range(5)]
+    regions = pa.table({"window_start": starts * 2, "region": ["US"] * 5 + ["CA"] * 5})
+    few = pa.table({"window_start": starts[:2], "business_type": ["Private"] * 2})
+    for each in (run_id, other):
+        store.writer().write(each, {"regions": regions, "business_types": few})
+    store.prune_windows(run_id, 3)
+    store.prune_windows(run_id, 3)
+    assert {row["window_start"] for row in store.rows("regions", run_id)} == set(starts[2:])
+    assert [store.count(name, run_id) for name in ("regions", "business_types")] == [6, 2]
+    assert store.count("regions", other) == 10

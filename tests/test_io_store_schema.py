@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
-from stores import store, store_url  # noqa: F401
+from stores import store_fixture, url_fixture  # noqa: F401
 
 from callbeam_io.store import TABLES, Store, open_store
 from callbeam_io.store.engines import make_engine, parse_url, shown
@@ -30,19 +30,19 @@ def test_run_tables_are_those_with_a_run_id() -> None:
     assert not {"runs", "deliveries", "consent", "rules"} & set(RUN_TABLES)
 
 
-def test_a_new_store_has_every_table(store: Store) -> None:  # noqa: F811
+def test_a_new_store_has_every_table(store: Store) -> None:
     assert set(inspect(store.engine).get_table_names()) == set(TABLES)
     assert [row["version"] for row in store.rows("schema_version")] == [1]
 
 
-def test_opening_again_changes_nothing(store_url: str) -> None:  # noqa: F811
+def test_opening_again_changes_nothing(store_url: str) -> None:
     for _ in range(2):
         store = open_store(store_url)
         assert store.count("schema_version") == 1
         store.close()
 
 
-def test_a_store_of_a_newer_version_is_refused_with_what_to_do(store_url: str) -> None:  # noqa: F811
+def test_a_store_of_a_newer_version_is_refused_with_what_to_do(store_url: str) -> None:
     store = open_store(store_url)
     with store.writing() as connection:
         connection.execute(TABLES["schema_version"].insert().values(version=99))
@@ -51,7 +51,7 @@ def test_a_store_of_a_newer_version_is_refused_with_what_to_do(store_url: str) -
         open_store(store_url)
 
 
-def test_migrations_run_in_order_and_once(store_url: str) -> None:  # noqa: F811
+def test_migrations_run_in_order_and_once(store_url: str) -> None:
     store = open_store(store_url)
     steps = {
         2: lambda c: c.execute(text("ALTER TABLE regions ADD COLUMN two TEXT")),
@@ -64,7 +64,7 @@ def test_migrations_run_in_order_and_once(store_url: str) -> None:  # noqa: F811
     store.close()
 
 
-def test_a_migration_that_fails_leaves_the_old_version(store_url: str) -> None:  # noqa: F811
+def test_a_migration_that_fails_leaves_the_old_version(store_url: str) -> None:
     store = open_store(store_url)
 
     def broken(connection: object) -> None:
@@ -78,7 +78,7 @@ def test_a_migration_that_fails_leaves_the_old_version(store_url: str) -> None: 
     store.close()
 
 
-def test_a_database_of_another_application_is_refused(store_url: str) -> None:  # noqa: F811
+def test_a_database_of_another_application_is_refused(store_url: str) -> None:
     engine = make_engine(parse_url(store_url))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE users (name TEXT)"))
@@ -87,8 +87,8 @@ def test_a_database_of_another_application_is_refused(store_url: str) -> None:  
         open_store(store_url)
 
 
-def test_a_store_that_must_exist(store_url: str) -> None:  # noqa: F811
-    with pytest.raises(OptionError, match="no result store.*run the pipeline first"):
+def test_a_store_that_must_exist(store_url: str) -> None:
+    with pytest.raises(OptionError, match=r"no result store.*run the pipeline first"):
         open_store(store_url, create=False)
 
 
@@ -148,7 +148,7 @@ def test_a_sqlite_store_is_private_and_in_wal_mode(tmp_path: Path) -> None:
     store.close()
 
 
-def test_many_that_open_a_new_store_at_once(store_url: str) -> None:  # noqa: F811
+def test_many_that_open_a_new_store_at_once(store_url: str) -> None:
     start = threading.Barrier(8)
 
     def versions(_: int) -> int:

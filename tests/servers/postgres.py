@@ -19,12 +19,13 @@ HINT = "no PostgreSQL server binaries: install postgresql (or put them on PATH),
 
 @cache
 def postgres_bin() -> Path | None:
-    """The folder of ``initdb`` and ``postgres``: that of pg_config, of PATH, or the newest of the system's; or None."""
-    config = shutil.which("pg_config")
-    named = subprocess.run([config, "--bindir"], capture_output=True, text=True).stdout.strip() if config else ""
-    on_path = shutil.which("postgres")
-    candidates = [Path(named)] if named else []
-    candidates += [Path(on_path).parent] if on_path else []
+    """The folder of ``initdb`` and ``postgres``: of pg_config, of PATH, or the system's newest; or None."""
+    candidates: list[Path] = []
+    if config := shutil.which("pg_config"):
+        named = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
+        candidates.append(Path(named.stdout.strip()))
+    if on_path := shutil.which("postgres"):
+        candidates.append(Path(on_path).parent)
     installed = Path("/usr/lib/postgresql").glob("*/bin")
     candidates += sorted(installed, key=lambda p: float(p.parent.name), reverse=True)
     return next((p for p in candidates if (p / "initdb").exists() and (p / "postgres").exists()), None)
@@ -34,8 +35,8 @@ def postgres_bin() -> Path | None:
 def postgres_server(folder: Path) -> Iterator[str]:
     """A fresh server on a free port of 127.0.0.1; gives the SQLAlchemy URL of an empty database in it.
 
-    The log is in `folder`; the data are not, since a server refuses to run as root and another user could not reach
-    them there. Nothing is synced to disk. Raises ServerFailed.
+    The log is in `folder`; the data are not, since a server refuses to run as root and another user could not
+    reach them there. Nothing is synced to disk. Raises ServerFailed.
     """
     binaries = postgres_bin()
     if binaries is None:
@@ -53,9 +54,11 @@ def postgres_server(folder: Path) -> Iterator[str]:
         "fsync": "off",
         "full_page_writes": "off",
         "max_connections": "50",
+        "deadlock_timeout": "100ms",
     }
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    server = ServerProcess([*_as_user(user), str(binaries / "postgres"), "-D", str(data), "-p", str(port), *flags], folder / "server.log")
+    program = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *flags]
+    server = ServerProcess([*_as_user(user), *program], folder / "server.log")
     try:
         server.start()
         wait_until(lambda: _answers(port), "PostgreSQL", 30, server)
@@ -73,15 +76,20 @@ def _user() -> str | None:
 
 
 def _as_user(user: str | None) -> list[str]:
-    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups", "--"] if user else []
+    if user is None:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups", "--"]
 
 
 def _make_data(binaries: Path, data: Path, user: str | None) -> None:
-    """An empty cluster whose texts sort by the rules of English where it can, not by code point: users' often do."""
-    command = [*_as_user(user), str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8"]
+    """An empty cluster; texts sort by the rules of English where it can do that: users' clusters often do."""
+    command = [*_as_user(user), str(binaries / "initdb"), "-D", str(data), "--no-sync"]
+    command += ["-A", "trust", "-U", "postgres", "-E", "UTF8"]
     english = ["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"]
     for locale in (english, ["--locale=C"]):
-        done = subprocess.run([*command, "--no-sync", *locale], capture_output=True, text=True, cwd=data.parent)
+        done = subprocess.run(
+            [*command, *locale], capture_output=True, text=True, cwd=data.parent, check=False
+        )
         if done.returncode == 0:
             return
         shutil.rmtree(data, ignore_errors=True)
@@ -90,7 +98,7 @@ def _make_data(binaries: Path, data: Path, user: str | None) -> None:
 
 def _answers(port: int) -> bool:
     try:
-        with psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", connect_timeout=2):
-            return True
+        psycopg.connect(f"host=127.0.0.1 port={port} user=postgres connect_timeout=2").close()
+        return True
     except psycopg.OperationalError:
         return False

@@ -1,6 +1,7 @@
 """The result store: SQLAlchemy tables on SQLite or PostgreSQL, columnar writes, the life of runs."""
 
 from callbeam_io.store.background import BackgroundWriter
+from callbeam_io.store.pruning import drop_old_windows
 from callbeam_io.store.registry import close_writers, writer_for
 from callbeam_io.store.runs import set_run_values
 from callbeam_io.store.store import ConsentCounts, Store, open_store
@@ -15,6 +16,7 @@ __all__ = [
     "Store",
     "TableWriter",
     "close_writers",
+    "drop_old_windows",
     "json_text",
     "open_store",
     "set_run_values",

@@ -1,15 +1,16 @@
-"""A DB-API (PEP 249) face of ADBC's SQLite driver, with explicit transactions and writes of whole Arrow tables.
+"""A DB-API (PEP 249) face of ADBC's SQLite driver: explicit transactions, writes of whole Arrow tables.
 
-Why not Python's own ``sqlite3``: ADBC brings an SQLite library of its own, and two SQLite libraries in one process
-do not see each other's file locks (POSIX locks belong to the process). Both would write at the same time, and one
-that closes the file drops the other's locks: the database is destroyed within seconds. So everything that this
-process does with a store goes through this one library.
+Why not Python's own ``sqlite3``: ADBC brings an SQLite library of its own, and two SQLite libraries in one
+process do not see each other's file locks (POSIX locks belong to the process). Both would write at the same
+time, and one that closes the file drops the other's locks: the database is destroyed within seconds. So
+everything that this process does with a store goes through this one library.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 import adbc_driver_sqlite.dbapi as adbc
@@ -31,8 +32,8 @@ paramstyle: Final = "qmark"
 Binary = bytes
 
 _ONE_BATCH: Final = {"adbc.sqlite.query.batch_rows": 2**31 - 2}
-"""The driver takes the types of a result's columns from its first batch of rows, and fails on a later row that
-has others (text after a thousand nulls): so a result is one batch."""
+"""The driver takes the types of a result's columns from its first batch of rows, and fails on a later row
+that has others (text after a thousand nulls): so a result is one batch."""
 
 
 class Cursor:
@@ -78,7 +79,7 @@ class Cursor:
 
     def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
         """The next rows."""
-        return [row for row, _ in zip(self._rows, range(size or self.arraysize), strict=False)]
+        return list(islice(self._rows, size or self.arraysize))
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows that are left."""
@@ -88,15 +89,9 @@ class Cursor:
         """Drops what is left of the result."""
         self._rows = iter(())
 
-    def setinputsizes(self, *_: Any) -> None:
-        """Nothing to do."""
-
-    def setoutputsize(self, *_: Any) -> None:
-        """Nothing to do."""
-
 
 class Connection:
-    """A connection for one thread at a time. Nothing begins by itself: outside `begin` each statement commits."""
+    """A connection, for one thread at a time; outside of `begin` and its end each statement commits."""
 
     def __init__(self, path: str) -> None:
         self._adbc = adbc.connect(path, autocommit=True)  # pragmas need it, and BEGIN is ours

@@ -16,8 +16,8 @@ PRAGMAS: Final = (
     "page_size=8192",  # of a new file: wide rows are written a tenth faster than with 4096
     "journal_mode=WAL",  # readers and the one writer do not wait for each other
     "synchronous=NORMAL",  # no commit is torn; the newest ones may be lost when the power fails
+    "journal_size_limit=67108864",  # of the log after a large write
     "temp_store=MEMORY",
-    "mmap_size=268435456",
 )
 
 WRITES: Final = "callbeam_writes"
@@ -25,7 +25,7 @@ WRITES: Final = "callbeam_writes"
 
 
 class AdbcSqliteDialect(SQLiteDialect):
-    """SQLite through ADBC; transactions begin explicitly, those with the option `WRITES` with the write lock."""
+    """SQLite through ADBC; `begin_by_option` makes its transactions begin."""
 
     driver = "adbc"
     default_paramstyle = "qmark"
@@ -33,7 +33,7 @@ class AdbcSqliteDialect(SQLiteDialect):
     returns_native_bytes = True
 
     @classmethod
-    def import_dbapi(cls) -> ModuleType:  # type: ignore[override]
+    def import_dbapi(cls) -> ModuleType:
         """The module with ``connect``."""
         return adbc_dbapi
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Select, Table
 from callbeam_io.store.tables import arrow_schema, key_names
 
 _NUL_STANDS_FOR: Final = "\u2400"
-"""PostgreSQL stores no NUL character in text; both engines get the picture of one (a reject's line may hold it)."""
+"""PostgreSQL stores no NUL character in text, and rejected lines may hold one: both engines get a picture."""
 
 
 def for_store(table: Table, rows: pa.Table | pa.RecordBatch | pl.DataFrame) -> pa.Table:
@@ -46,9 +47,19 @@ def _stored(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
         column = _time_text(column)
     if column.type != wanted:
         column = column.cast(wanted)
-    if pa.types.is_large_string(wanted) and pc.any(pc.match_substring(column, "\0")).as_py():
+    if pa.types.is_large_string(wanted) and any(_holds_nul(chunk) for chunk in column.chunks):
         column = pc.replace_substring(column, "\0", _NUL_STANDS_FOR)
     return column
+
+
+def _holds_nul(text: pa.LargeStringArray) -> bool:
+    """Whether one of the texts has a NUL character: one look at the bytes of all of them."""
+    _, offsets, content = text.buffers()
+    if content is None or len(text) == 0:
+        return False
+    ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
+    used = np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
+    return used.size > 0 and not used.min()
 
 
 def _time_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -68,7 +79,7 @@ def one_per_key(rows: pa.Table, keys: list[str], *, last: bool, newest: str | No
 def to_csv(rows: pa.Table) -> bytes:
     """Rows as PostgreSQL's COPY reads CSV: all text in quotes, null as nothing, bytes in hexadecimal."""
     frame = pl.DataFrame(pl.from_arrow(rows))
-    coded = frame.with_columns(pl.lit("\\x") + pl.col(pl.Binary).bin.encode("hex"))
+    coded = frame.with_columns(pl.col(pl.Binary).bin.encode("hex").str.replace("^", "\\x"))
     return coded.write_csv(include_header=False, quote_style="non_numeric").encode()
 
 
@@ -78,7 +89,8 @@ def read(connection: Connection, table: Table, statement: Select[Any]) -> pa.Tab
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         return _typed(raw.query(sql), arrow_schema(table))
-    with raw.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)", ()) as copy:
+    sql = sql.replace("%%", "%")  # doubled for statements with parameters, which this is not
+    with raw.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
         text = b"".join(copy)
     return _typed(_from_csv(text, arrow_schema(table)), arrow_schema(table))
 

@@ -1,4 +1,4 @@
-"""Writing beside the work that makes the results: a thread with a bounded queue, one per store and process."""
+"""Writing beside the work that makes the results: a thread with a bounded queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transforms.errors import StoreError
 
 MAX_BYTES: Final = 128 << 20
 GATHER_ROWS: Final = 250_000
-"""Rows of a fresh run that are worth a transaction. Each transaction rewrites the pages of the key's index that its
+"""Rows of a fresh run that are worth a transaction. Each one rewrites the pages of the key's index that its
 rows fall into, nearly all of them: 64 transactions of 16,000 rows take twice as long as 4 of 250,000."""
 
 
@@ -55,9 +55,9 @@ class _Job:
 class BackgroundWriter:
     """Takes tables in order and writes them on a thread of its own; what waits may share a transaction.
 
-    Rows of fresh runs (``append``) are held back until `GATHER_ROWS` of them, or `flush`, make a transaction worth
-    while; all else is written at once. After a failure everything raises it: what was put before is lost, and a
-    new writer (and bundle) has to begin again.
+    Rows of fresh runs (``append``) are held back until there are `GATHER_ROWS` of them, or `flush`; all else
+    is written at once. After a failure everything raises it: what was waiting is lost, and whoever put it has
+    to begin again with a new writer.
 
     Args:
         writer: does the writing; it may be used beside this.

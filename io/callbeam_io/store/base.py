@@ -15,8 +15,8 @@ class StoreBase:
     """The engine of a result store and its two kinds of transactions.
 
     Attributes:
-        engine: SQLAlchemy's. A SQLite store is opened by ADBC's library; never open it with ``sqlite3`` in the
-            same process (`adbc_dbapi` says why).
+        engine: SQLAlchemy's. A SQLite store is opened by ADBC's library; never open it with ``sqlite3`` in
+            the same process (`adbc_dbapi` says why).
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -25,8 +25,8 @@ class ConsentFile:
     """What a consent file says.
 
     Attributes:
-        rows: of the table ``consent``, in the order of the file; of several for one subscriber and time the last
-            one counts.
+        rows: of the table ``consent``, in the order of the file; of several for one subscriber and time the
+            last one counts.
         rejected: lines that could not be used; ``raw`` holds the line's columns, with commas between them.
     """
 
@@ -39,8 +39,8 @@ def read_consent(path: Path, normalise: Callable[[pl.Series], pl.Series] | None 
 
     Args:
         path: CSV with a header: ``subscriber`` (a number in E.164 or what ``normalise`` makes one),
-            ``opted_in`` (true/false, yes/no, 1/0, in/out), and, if wanted, ``at`` (ISO 8601; without an offset it
-            is UTC; empty or no such column: since always).
+            ``opted_in`` (true/false, yes/no, 1/0, in/out), and, if wanted, ``at`` (ISO 8601, UTC where it has
+            no offset; empty or no such column: since always).
         normalise: subscribers as they stand there -> as the store names them, null where that cannot be.
 
     Raises InputError: the file is missing, unreadable or has no such header.

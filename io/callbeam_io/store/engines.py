@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -17,6 +17,10 @@ from transforms.errors import OptionError, StoreError
 
 LOCK_WAIT: Final = 30.0
 
+_ENGINE: Final[dict[str, Any]] = {
+    "max_overflow": 60,  # a page's threads never wait for a connection
+    "hide_parameters": True,  # they hold people's phone numbers, and errors end in logs
+}
 _FORMS: Final = "sqlite:///callbeam.db or postgresql+psycopg://user@host/database"
 _POSTGRES: Final = ("postgresql", "postgresql+psycopg")
 _SQLITE: Final = ("sqlite", "sqlite+pysqlite", "sqlite+adbc")
@@ -84,7 +88,7 @@ def _sqlite_engine(url: URL, create: bool, lock_wait: float) -> Engine:
     elif not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
         raise OptionError(f"the result store {shown(url)} cannot be written", "a file and folder that can")
     pragmas = (f"busy_timeout={lock_wait * 1000:.0f}", *adbc_dialect.PRAGMAS)
-    engine = create_engine(url, max_overflow=60, connect_args={"pragmas": pragmas})
+    engine = create_engine(url, connect_args={"pragmas": pragmas}, **_ENGINE)
     adbc_dialect.begin_by_option(engine)
     return engine
 
@@ -105,8 +109,8 @@ def _postgres_engine(url: URL, lock_wait: float) -> Engine:
         return create_engine(
             url,
             pool_pre_ping=True,  # the server may have been restarted
-            max_overflow=60,
             connect_args={"connect_timeout": 10, "options": _session_options(url, lock_wait)},
+            **_ENGINE,
         )
     except ImportError as error:
         what = f"the driver of the result store {shown(url)} is not installed"
@@ -127,14 +131,17 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def store_errors(engine: Engine, doing: str) -> Iterator[None]:
-    """What the database refuses becomes a StoreError that says what was being done."""
+    """What the database refuses becomes a StoreError that says what was being done.
+
+    The database's own error may quote rows, with people's numbers: it is the StoreError's ``__context__``, but
+    no traceback shows it.
+    """
     try:
         yield
     except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         text = reason(error)
-        raise StoreError(
-            f"{doing} the result store {shown(engine.url)} failed: {text}{_advice(text)}"
-        ) from error
+        what = f"{doing} the result store {shown(engine.url)} failed: {text}{_advice(text)}"
+        raise StoreError(what) from None
 
 
 def _advice(text: str) -> str:

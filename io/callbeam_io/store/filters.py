@@ -1,18 +1,20 @@
-"""From the ``where``, ``order_by`` and ``after`` of a read to SQL that gives the same rows on every engine."""
+"""From ``where``, ``order_by`` and ``after`` of a read to SQL that gives the same rows on every engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Table, and_, false, or_
+from sqlalchemy import Column, ColumnElement, Table, and_, false, or_, tuple_
 
 Condition = Any
 """A value (None: is null), or a tuple of an operator and its operand."""
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
     "=": lambda column, value: column == value,
-    "!=": lambda column, value: column.is_distinct_from(value),
+    "!=": lambda column, value: (
+        column.is_not(None) if value is None else or_(column != value, column.is_(None))
+    ),
     "<": lambda column, value: column < value,
     "<=": lambda column, value: column <= value,
     ">": lambda column, value: column > value,
@@ -49,11 +51,11 @@ def _condition(column: Column[Any], wanted: Condition) -> ColumnElement[bool]:
 def order(table: Table, order_by: str | Sequence[str] | None) -> list[tuple[Column[Any], bool]]:
     """Columns to sort by and whether each descends; the key columns follow, so that the order is complete.
 
-    ``-calls`` descends. Null comes last either way.
+    ``-calls`` descends. Null comes last either way. Rows are read of one run: run_id sorts only runs.
     """
     names = [order_by] if isinstance(order_by, str) else list(order_by or ())
     wanted = [(column_named(table, n.removeprefix("-")), n.startswith("-")) for n in names]
-    given = {column.name for column, _ in wanted}
+    given = {column.name for column, _ in wanted} | ({"run_id"} if table.name != "runs" else set())
     return wanted + [(c, False) for c in table.primary_key.columns if c.name not in given]
 
 
@@ -69,6 +71,10 @@ def _sorted(column: Column[Any], down: bool) -> ColumnElement[Any]:
 
 def beyond(columns: Sequence[tuple[Column[Any], bool]], row: Mapping[str, Any]) -> ColumnElement[bool]:
     """Holds for the rows that come after this one in the order of `order`."""
+    if all(
+        column.primary_key and not down for column, down in columns
+    ):  # in this form the key's index serves
+        return tuple_(*(c for c, _ in columns)) > tuple_(*(row[c.name] for c, _ in columns))
     same: list[ColumnElement[bool]] = []
     further: list[ColumnElement[bool]] = []
     for column, down in columns:

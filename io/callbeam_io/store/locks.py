@@ -1,7 +1,7 @@
 """The lock of a run: one pipeline per run, and the lock dies with its process.
 
-SQLite: a file beside the database, locked with ``flock`` (not with POSIX record locks, which any other handle of the
-process on the same file would drop). PostgreSQL: a session's advisory lock on a connection that is held for it.
+SQLite: a file beside the database, locked with ``flock`` (a POSIX record lock would be dropped by any other
+handle of the process on the same file). PostgreSQL: an advisory lock, on a connection that is held for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from callbeam_io.store.engines import is_sqlite
 
 _PATIENCE: Final = 0.3
-"""Seconds to try: somebody who only looks whether a lock is free holds it for a moment."""
+"""Seconds to try: somebody who looks whether a run is dead holds its lock for a moment."""
 
 
 class RunLock(Protocol):
@@ -35,18 +35,22 @@ class RunLock(Protocol):
 def take(engine: Engine, run_id: str) -> RunLock | None:
     """The lock of a run, or None where another process holds it."""
     end = time.monotonic() + _PATIENCE
-    while True:
-        lock = _FileLock.take(engine, run_id) if is_sqlite(engine.url) else _AdvisoryLock.take(engine, run_id)
-        if lock is not None or time.monotonic() > end:
-            return lock
+    while (lock := try_take(engine, run_id)) is None and time.monotonic() < end:
         time.sleep(0.05)
+    return lock
+
+
+def try_take(engine: Engine, run_id: str) -> RunLock | None:
+    """`take` without waiting."""
+    kind = _FileLock if is_sqlite(engine.url) else _AdvisoryLock
+    return kind.take(engine, run_id)
 
 
 def is_free(engine: Engine, run_id: str) -> bool:
     """Whether nobody holds the lock of a run: no process is working on it."""
-    if not is_sqlite(engine.url):
-        return _AdvisoryLock.is_free(engine, run_id)
-    lock = _FileLock.take(engine, run_id)
+    if is_sqlite(engine.url) and not _path(engine, run_id).exists():
+        return True
+    lock = try_take(engine, run_id)
     if lock is not None:
         lock.release()
     return lock is not None
@@ -58,13 +62,13 @@ class _FileLock:
 
     @classmethod
     def take(cls, engine: Engine, run_id: str) -> _FileLock | None:
-        path = Path(f"{engine.url.database}-lock-{run_id}")
+        path = _path(engine, run_id)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 return cls(path, handle)
-        except BlockingIOError:
+        except (BlockingIOError, FileNotFoundError):
             pass
         os.close(handle)  # held, or removed by its holder between open and lock
         return None
@@ -75,6 +79,10 @@ class _FileLock:
     def release(self) -> None:
         self._path.unlink(missing_ok=True)
         os.close(self._handle)
+
+
+def _path(engine: Engine, run_id: str) -> Path:
+    return Path(f"{engine.url.database}-lock-{run_id}")
 
 
 class _AdvisoryLock:
@@ -89,11 +97,6 @@ class _AdvisoryLock:
             return cls(engine, run_id, connection)
         connection.close()
         return None
-
-    @staticmethod
-    def is_free(engine: Engine, run_id: str) -> bool:
-        with engine.connect() as connection:
-            return not connection.scalar(text(_HOLDERS), {"key": _key(engine, run_id)})
 
     def held(self) -> bool:
         """A lost connection has lost the lock: take it again unless somebody else has it by now."""
@@ -112,15 +115,6 @@ class _AdvisoryLock:
 
     def release(self) -> None:
         self._connection.close()
-
-
-_HOLDERS: Final = """
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND classid = ((CAST(:key AS bigint) >> 32) & 4294967295)::oid
-  AND objid = (CAST(:key AS bigint) & 4294967295)::oid
-"""
 
 
 def _key(engine: Engine, run_id: str) -> int:

@@ -18,8 +18,8 @@ Migration = Callable[[Connection], None]
 MIGRATIONS: Final[Mapping[int, Migration]] = {}
 """Version n -> the function that brings a store of version n - 1 there, with plain SQL of that time.
 
-A new store is made from `tables` and has the newest version at once. A change of `tables` is a new version: its
-function here makes the same change to the stores that there are.
+A new store is made from `tables` and has the newest version at once. A change of `tables` is a new version:
+its function here makes the same change to the stores that there are.
 """
 
 SCHEMA_VERSION: Final = max(MIGRATIONS, default=1)
@@ -62,7 +62,7 @@ def _found(connection: Connection) -> int | None:
     """The store's version; None where there is no store."""
     if not inspect(connection).has_table("schema_version"):
         return None
-    return connection.scalar(select(func.max(TABLES["schema_version"].c.version)))
+    return connection.execute(select(func.max(TABLES["schema_version"].c.version))).scalar()
 
 
 def _make(connection: Connection, create: bool) -> None:

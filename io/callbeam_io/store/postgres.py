@@ -1,7 +1,7 @@
 """Columnar writes to PostgreSQL: CSV by COPY, on the connection of the caller's transaction.
 
-COPY of CSV that Polars makes takes no longer than ADBC's binary COPY, and shares the transaction (and the driver)
-with everything else that is written: an upsert is a COPY into a temporary table and one ``INSERT … SELECT``.
+COPY of CSV that Polars makes takes no longer than ADBC's binary COPY, and shares its transaction (and its
+driver) with everything else. An upsert is a COPY into a temporary table and one ``INSERT … SELECT``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PIECE: Final = 50_000
 
 
 def appended(connection: Connection, table: Table, run_id: str, rows: pa.Table) -> bool:
-    """COPY straight into the table, in half the time; False, and nothing written, where a key is there already."""
+    """COPY straight into the table, in half the time; False, and nothing written, where a key is there."""
     if "run_id" in table.c:
         rows = rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id), rows.num_rows))
     try:

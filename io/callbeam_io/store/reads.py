@@ -34,7 +34,7 @@ class Reads(StoreBase):
             table: its name.
             run_id: of the run; ignored by tables that hold no runs.
             where: column -> value, or column -> (operator, operand), see `filters.conditions`.
-            order_by: column or columns, ``-calls`` descends; the key decides between equals. Default: the key.
+            order_by: column or columns, ``-calls`` descends; the key decides between equals, or alone.
             limit: at most as many rows.
             after: the last row of the page before this one (its sort and key columns are enough).
 

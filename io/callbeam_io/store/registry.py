@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import threading
+from contextlib import suppress
 from typing import Final
 
 from callbeam_io.store.background import BackgroundWriter
@@ -24,7 +25,11 @@ def writer_for(url: str) -> BackgroundWriter:
     key = (os.getpid(), url)  # a forked child must not use its parent's connections
     with _guard:
         writer = _writers.get(key)
-        if writer is None or not writer.usable:
+        if writer is not None and not writer.usable:
+            with suppress(StoreError):  # whoever used it has heard, or will when flushing
+                writer.close()
+            writer = None
+        if writer is None:
             writer = _writers[key] = BackgroundWriter(open_writer(url))
         return writer
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Insert,
     Select,
     Update,
     and_,
@@ -35,7 +36,7 @@ FINISHED: Final = ("done", "failed", "cancelled")
 DIED: Final = "the process died"
 
 _COUNTS: Final = tuple(c.name for c in RUNS.c if c.info["kind"] == "int")
-_VALUES: Final = frozenset({*_COUNTS, "watermark", "options", "runner"})
+_VALUES: Final = frozenset({*_COUNTS, "watermark", "options", "runner", "live"})
 _STAMP: Final = "%Y%m%dT%H%M%S"
 _RUN_ID: Final = re.compile(r"(\d{8}T\d{6})-([0-9a-f]{4})")
 
@@ -69,10 +70,7 @@ class RunLife(StoreBase):
             "runner": runner,
         }
         now = utc_text()
-        with self.writing() as connection:
-            connection.execute(
-                insert(RUNS).values(**row, started_at=now, heartbeat=now, options=dict(options))
-            )
+        self._enter(run_id, insert(RUNS).values(**row, started_at=now, heartbeat=now, options=dict(options)))
         return run_id
 
     def resume_run(self, run_id: str) -> dict[str, Any]:
@@ -88,9 +86,17 @@ class RunLife(StoreBase):
                 "end that process, or start anew with --fresh",
             )
         state = {"state": "running", "finished_at": None, "error": None}
-        with self.writing() as connection:
-            connection.execute(change(run_id).values(**state, heartbeat=utc_text()))
+        self._enter(run_id, change(run_id).values(**state, heartbeat=utc_text()))
         return {**row, **state}
+
+    def _enter(self, run_id: str, statement: Insert | Update) -> None:
+        """The row of a run that has just been locked; without it the lock is given up again."""
+        try:
+            with self.writing() as connection:
+                connection.execute(statement)
+        except BaseException:
+            self._release(run_id)
+            raise
 
     def update_run(self, run_id: str, **values: Any) -> None:
         """Sets the heartbeat, and counts or the watermark (``records_read=…`` or ``read=…``, absolute).
@@ -148,13 +154,17 @@ class RunLife(StoreBase):
             return connection.execute(newest(finished, mode)).scalar()
 
     def mark_dead_runs(self) -> list[str]:
-        """Makes runs ``failed`` that are ``running`` while no process holds their lock; gives their run_ids."""
+        """Makes runs ``failed`` that are ``running`` while no process holds their lock.
+
+        Returns:
+            Their run_ids.
+        """
         return [
             run["run_id"] for run in self.runs() if run["state"] == "running" and self._buried(run["run_id"])
         ]
 
     def _buried(self, run_id: str) -> bool:
-        """Whether the run was dead; its lock is held meanwhile, so that nobody takes it up again in between."""
+        """Whether the run was dead. Its lock is held meanwhile: nobody can take it up again in between."""
         lock = None if run_id in self._locks else locks.try_take(self.engine, run_id)
         if lock is None:
             return False
@@ -233,7 +243,7 @@ def change(run_id: str) -> Update:
 
 
 def next_id(newest_id: str | None, now: datetime) -> str:
-    """Start time and four hexadecimal digits; greater than the newest run's, even if the clock was set back."""
+    """Start time and four hexadecimal digits; greater than the newest id even if the clock was set back."""
     low = 0
     known = _RUN_ID.fullmatch(newest_id or "")
     if known is not None and known[1] >= now.strftime(_STAMP):

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from callbeam_io.store.consent import read_consent
 from callbeam_io.store.engines import LOCK_WAIT, make_engine, parse_url
 from callbeam_io.store.migrations import migrate
+from callbeam_io.store.pruning import Pruning
 from callbeam_io.store.reads import Reads
 from callbeam_io.store.runs import RunLife
 from callbeam_io.store.types import json_text, utc_text
@@ -29,8 +30,8 @@ class ConsentCounts:
     rejected: list[BadRecord]
 
 
-class Store(RunLife, Reads):
-    """A result store that is open, for any thread. `RunLife` and `Reads` are the greater part of it."""
+class Store(RunLife, Reads, Pruning):
+    """A result store that is open, for any thread. `RunLife`, `Reads` and `Pruning` are most of it."""
 
     def __init__(self, engine: Engine, lock_wait: float = LOCK_WAIT) -> None:
         super().__init__(engine)
@@ -47,7 +48,7 @@ class Store(RunLife, Reads):
     def load_consent(
         self, path: str | Path, normalise: Callable[[pl.Series], pl.Series] | None = None
     ) -> ConsentCounts:
-        """Reads a consent file (see `consent.read_consent`) into the table ``consent``, in one transaction."""
+        """Reads a consent file (see `consent.read_consent`) into the table ``consent``, all or nothing."""
         found = read_consent(Path(path), normalise)
         return ConsentCounts(self.writer().write("", {"consent": found.rows}), found.rejected)
 

@@ -1,4 +1,4 @@
-"""The tables of the result store. Those of `transforms.schema` are derived from it, so that names stand once."""
+"""The tables of the result store; those of `transforms.schema` come from there, so that names stand once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "runs": (
         "run_id text",
         "state text, mode text, runner text, started_at time, finished_at time, heartbeat time, options json,"
-        "records_read int, records_good int, records_rejected int, records_duplicate int, records_conflicting int,"
-        "records_late int, decided_without int, watermark time, error text, live json, pruned_at time",
+        "records_read int, records_good int, records_rejected int, records_duplicate int,"
+        "records_conflicting int, records_late int, decided_without int, watermark time, error text,"
+        "live json, pruned_at time",
     ),
     "rules": ("rule_id text", f"{_RULE}, version int, error text"),
     "rule_versions": ("rule_id text, version int", _RULE),

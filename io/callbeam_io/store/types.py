@@ -15,7 +15,7 @@ from transforms.schema import TIME_FORMAT
 
 
 def utc_text(moment: datetime | None = None) -> str:
-    """A moment (default: now) as the store's text ``YYYY-MM-DD HH:MM:SS`` in UTC; one without a zone is UTC."""
+    """A moment (default: now) as text ``YYYY-MM-DD HH:MM:SS`` in UTC; one without a zone is taken as UTC."""
     moment = datetime.now(UTC) if moment is None else moment
     return (moment if moment.tzinfo is None else moment.astimezone(UTC)).strftime(TIME_FORMAT)
 

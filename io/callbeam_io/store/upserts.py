@@ -1,7 +1,7 @@
 """Absolute upserts of Arrow tables by key, in the caller's transaction.
 
-SQLite: the upsert itself, once per row, its columns bound from Arrow by ADBC in C. A staging table would be no help:
-to ingest into one and copy from there takes half as long again. PostgreSQL: see `postgres`.
+SQLite: the upsert itself, once per row, its columns bound from Arrow by ADBC in C. (To ingest into a staging
+table and upsert from there takes half as long again.) PostgreSQL: see `postgres`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -18,8 +18,8 @@ from callbeam_io.store.runs import set_run_values
 from callbeam_io.store.tables import table_named
 from transforms.errors import StoreError
 
-Rows = pa.Table | pa.RecordBatch | pl.DataFrame
-Also = Callable[[Connection], None]
+Rows: TypeAlias = "pa.Table | pa.RecordBatch | pl.DataFrame"
+Also = Callable[[Connection], object]
 """Something more to write in the same transaction (offsets, snapshots, switches)."""
 
 _CACHE: Final = 128 << 20
@@ -84,12 +84,13 @@ class TableWriter(StoreBase):
         while True:
             try:
                 with self.writing() as connection:
-                    return work(connection)
+                    work(connection)
+                return
             except StoreError as error:
                 if not _worth_another_try(error) or time.monotonic() > end:
                     raise
 
 
 def _worth_another_try(error: StoreError) -> bool:
-    cause = error.__cause__
+    cause = error.__context__
     return getattr(getattr(cause, "orig", cause), "sqlstate", None) in _AGAIN
