@@ -94,7 +94,7 @@ class LiveJob:
         config = self.prepared.config
         self.state: LiveRun = live_run(self.run_id)
         self.settings = LiveSettings(
-            self.run_id, config.live_plan(), config.reference, LIVE_SHARDS, durable=False
+            self.run_id, config.live_plan(), config.reference, LIVE_SHARDS, 1, durable=False
         )
         kept = KeptRecords(folder_of(config.output), self.run_id)
         retention = max(config.live_plan().retention, config.keep_records)

@@ -51,3 +51,15 @@ def test_the_rows_of_batch(tmp_path: Path, flag: str, window: tuple[int, int], o
     ready = prepared(tmp_path, [feed], "--window", flag, "--directory", str(write_directory(tmp_path, listed)))
     assert run_live(ready) == 0
     check(ready.config.output, expect(text, listed, window))
+
+
+@pytest.mark.prism
+@pytest.mark.parametrize("flag", ["all", "sliding:1d/2h"])
+def test_the_rows_of_batch_on_prism(tmp_path: Path, prism_binary: Path, flag: str) -> None:
+    window = {"all": (0, 0), "sliding:1d/2h": (86400, 7200)}[flag]
+    text, listed = messy.csv_text(1500, seed=22).replace("BUSY", "ANSWERED"), messy.directory()
+    feed = ListFeed(shuffled(text, 2), chunk=130, split_count=3)
+    flags = ["--window", flag, "--directory", str(write_directory(tmp_path, listed))]
+    ready = prepared(tmp_path, [feed], *flags, "--runner=PrismRunner", f"--prism_location={prism_binary}")
+    assert run_live(ready) == 0
+    check(ready.config.output, expect(text, listed, window))

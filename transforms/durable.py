@@ -39,7 +39,8 @@ class DurableCells:
         """Writes what the last packet changed."""
         if self._state is None:
             return
-        header = {"counts": self.shard.counts, "watermark": self.shard.watermark}
+        shard = self.shard
+        header: dict[str, Any] = {"counts": shard.counts, "watermark": shard.watermark, "marks": shard.marks}
         self.shard.version += 1
         self._version.write(self.shard.version)
         header |= {"n": self.shard.version, "tick": bool(packet.header.get("tick"))}
@@ -69,6 +70,6 @@ def replay(shard: LiveShard, log: Iterable[Packet]) -> None:
             shard.recount(from_batches(packet.tables["records"].to_batches()))
         if number == shown:
             shard.shown()  # what came later is counted, but not shown yet
-    shard.counts = dict(last["counts"])
+    shard.counts, shard.marks = dict(last["counts"]), dict(last["marks"])
     shard.advance(last["watermark"])
     shard.entries = len(entries)

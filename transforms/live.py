@@ -29,6 +29,7 @@ from transforms.packets import Packet, PacketCoder
 from transforms.registry import LiveRun, live_run
 
 MICROS = 1_000_000
+_COMPACT_AFTER = 200
 _COUNTED = ("read", "rejected", "late")
 
 
@@ -41,6 +42,7 @@ class LiveSettings:
         live: templates, windows, lateness.
         reference: gives types and directory; called on the worker, must cache.
         shards: number of shards.
+        splits: number of readers that send elements.
         durable: the engine keeps state: put all of it into Beam's state. Else it stays in this process and
             the run saves it.
     """
@@ -49,6 +51,7 @@ class LiveSettings:
     live: LivePlan
     reference: Callable[[], Reference]
     shards: int
+    splits: int
     durable: bool
 
     def new_shard(self) -> LiveShard:
@@ -57,7 +60,7 @@ class LiveSettings:
 
     def new_tables(self) -> LiveTables:
         """The last step's memory, empty."""
-        return LiveTables(self.live, self.reference(), self.shards)
+        return LiveTables(self.live, self.reference(), self.shards, self.splits)
 
     def run(self) -> LiveRun:
         """This process's state of the run."""
@@ -141,7 +144,7 @@ class _ShardFn(beam.DoFn):
     ) -> Iterator[tuple[int, Packet]]:
         number, packet = element
         cells = self._cells(number, state, version)
-        outputs = list(take_packet(number, cells.shard, packet))
+        outputs = list(take_packet(number, cells.shard, packet, self._settings.splits))
         pane = self._settings.live.plan.window.pane
         if pane and "records" in packet.tables:
             end = _first_pane_end(packet.tables["records"], cells.shard, pane)
@@ -170,7 +173,7 @@ class _ShardFn(beam.DoFn):
             following = behind // pane * pane + pane
             armed.write(following)
             timer.set(Timestamp(following))
-        yield from self._counted([(0, cells_packet(number, shard, "pane"))], done=0)
+        yield from self._counted([(0, cells_packet(number, shard))], done=0)
 
     def _cells(self, number: int, state: Any, version: Any) -> DurableCells:
         """The shard: this process's own, or built from the engine's state."""
@@ -198,7 +201,7 @@ def _first_pane_end(records: pa.Table, shard: LiveShard, pane: int) -> int | Non
     return int(ahead.min()) // pane * pane + pane if len(ahead) else None
 
 
-def take_packet(number: int, shard: LiveShard, packet: Packet) -> Iterator[tuple[int, Packet]]:
+def take_packet(number: int, shard: LiveShard, packet: Packet, splits: int = 1) -> Iterator[tuple[int, Packet]]:
     """Feeds a packet to a shard, and gives what it has to say.
 
     Late corrections of panes that ended before are shown at the next tick.
@@ -208,11 +211,12 @@ def take_packet(number: int, shard: LiveShard, packet: Packet) -> Iterator[tuple
     shard.add(records, {n: header[n] for n in _COUNTED if n in header})
     if "rejects" in packet.tables:
         yield 0, Packet({"shard": number}, {"rejects": packet.tables["rejects"]})
-    if header.get("watermark") is not None:
-        shard.advance(header["watermark"] // MICROS)
+    mark = header.get("watermark")
+    idle = bool(header.get("idle"))
+    shard.heard(str(header.get("split")), None if mark is None else mark // MICROS, idle=idle, splits=splits)
     if header.get("tick"):
-        end = bool(header.get("end"))
-        yield 0, cells_packet(number, shard, str(header["order"]), end=end, subscribers=True)
+        end = str(header.get("split")) if header.get("end") else None
+        yield 0, cells_packet(number, shard, end=end, subscribers=True)
 
 
 def _records(packet: Packet) -> Records:
@@ -220,17 +224,19 @@ def _records(packet: Packet) -> Records:
     return from_batches(table.to_batches() if table is not None else [])
 
 
-def cells_packet(number: int, shard: LiveShard, tick: str, *, end: bool = False, subscribers: bool = False) -> Packet:
-    """What changed in a shard since it was last asked, and its absolute counts."""
+def cells_packet(number: int, shard: LiveShard, *, end: str | None = None, subscribers: bool = False) -> Packet:
+    """What changed in a shard since it was last asked, and its absolute counts.
+
+    At the ``end`` of a split all subscribers are shown: their contact hours depend on everybody.
+    """
     tables = {"cells": shard.changed_cells()}
     if subscribers and shard.live.plan.with_subscribers:
-        rows, hours = shard.subscriber_changes(everyone=end)
+        rows, hours = shard.subscriber_changes(everyone=end is not None)
         if rows.height:
             tables["subscribers"] = rows.to_arrow()
             tables["hours"] = pa.table({"n": hours.reshape(-1)})
     header = {
         "shard": number,
-        "tick": tick,
         "end": end,
         "watermark": shard.watermark,
         "counts": shard.counts,
@@ -262,8 +268,19 @@ class _CollectFn(beam.DoFn):
             if fresh:
                 for known in state.read():
                     remember(tables, known, quiet=True)
-            state.add(Packet(packet.header, {n: t for n, t in packet.tables.items() if n == "cells"}))
+            self._keep(tables, state, packet)
         return tables
+
+    def _keep(self, tables: LiveTables, state: Any, packet: Packet) -> None:
+        """Adds to the engine's log of what shards said; now and then it is replaced by what it comes to."""
+        tables.entries += 1
+        state.add(Packet(packet.header, {n: t for n, t in packet.tables.items() if n == "cells"}))
+        if tables.entries >= _COMPACT_AFTER:
+            remember(tables, packet)
+            state.clear()
+            for shard in sorted(tables.counts):
+                state.add(Packet(tables.header_of(shard), {"cells": tables.cells_of(shard)}))
+            tables.entries = 0
 
     def _counted(self, run: LiveRun, outputs: list[Packet]) -> Iterator[Packet]:
         run.flow.begin(len(outputs))
@@ -280,6 +297,8 @@ def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None
         tables.put_counts(header["shard"], dict(header["counts"]), header["population"])
     if header.get("watermark"):
         tables.advance(header["watermark"])
+    if header.get("end") is not None:
+        tables.ends.add((header["shard"], header["end"]))
 
 
 def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
@@ -291,9 +310,9 @@ def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
         rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
         hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
         out["subscribers"] = tables.subscriber_rows(rows, hours).to_arrow()
-    if not out and not packet.header.get("end"):
+    if not out and packet.header.get("end") is None:
         return []
-    return [Packet({"counts": tables.total_counts(), "end": bool(packet.header.get("end"))}, out)]
+    return [Packet({"counts": tables.total_counts(), "ended": tables.ended}, out)]
 
 
 @dataclass

@@ -62,6 +62,7 @@ class LiveShard:
         self._fresh: list[Records] = []
         self.watermark = _NEVER
         self.greatest = _NEVER
+        self.marks: dict[str, int | None] = {}
         self.version = self.entries = 0  # of the engine's copy, see `transforms.durable`
 
     def add(self, records: Records, counts: Mapping[str, int]) -> Records:
@@ -93,6 +94,16 @@ class LiveShard:
             self.callers.add(records)
         if len(records):
             self._log.append(records)
+
+    def heard(self, split: str, watermark: int | None, *, idle: bool, splits: int) -> None:
+        """A split's watermark (seconds): the shard's own is the least over the splits that are not idle.
+
+        Nothing moves before every split was heard of.
+        """
+        self.marks[split] = None if idle else watermark
+        awake = [m for m in self.marks.values() if m is not None]
+        if len(self.marks) == splits and awake:
+            self.advance(min(awake))
 
     def advance(self, watermark: int) -> None:
         """Forgets what is too old to matter, at a watermark in seconds."""

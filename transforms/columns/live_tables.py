@@ -10,7 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from transforms.columns.analysis import empty_subscribers
-from transforms.columns.cells import CellSums, Layout, from_cells_table, template_rows, window_totals, windows_to_write
+from transforms.columns.cells import (
+    CellSums,
+    Layout,
+    cells_table,
+    from_cells_table,
+    template_rows,
+    window_totals,
+    windows_to_write,
+)
 from transforms.columns.contact import SPAN, best_span
 from transforms.columns.live import LivePlan
 from transforms.columns.subscribers import HOURS
@@ -27,7 +35,10 @@ class LiveTables:
     live: LivePlan
     reference: Reference
     shards: int
+    splits: int = 1
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
+    ends: set[tuple[int, str]] = field(default_factory=set)
+    entries: int = 0  # of the engine's copy, see `transforms.live`
 
     def __post_init__(self) -> None:
         self.layout = Layout.of(self.live.plan.groups, self.reference, self.live.plan.window)
@@ -47,6 +58,19 @@ class LiveTables:
         """Takes the records by fate and the interactions by hour of a shard, both absolute."""
         self.counts[shard] = counts
         self._population[shard] = population
+
+    @property
+    def ended(self) -> bool:
+        """Whether every shard has heard the end of every split."""
+        return len(self.ends) == self.shards * self.splits
+
+    def header_of(self, shard: int) -> dict[str, object]:
+        """What is known of a shard besides its cells, as it would say it again."""
+        return {"shard": shard, "counts": self.counts[shard], "population": self._population[shard].tolist()}
+
+    def cells_of(self, shard: int) -> pa.Table:
+        """All cells of a shard, absolute."""
+        return cells_table(*self._cells[shard].all())
 
     def rows(self) -> dict[str, pl.DataFrame]:
         """Rows of T1, T2, T3 and the type graph for every window with a changed cell."""

@@ -83,6 +83,7 @@ class LiveReader:
         tick_every: seconds between elements without records, which let shards show what changed.
         rate: at most this many records per second; None: no limit.
         clock: seconds, never going back.
+        key: tells this reader's elements apart from those of other readers of the run.
     """
 
     feeds: Sequence[LiveFeed]
@@ -92,6 +93,7 @@ class LiveReader:
     tick_every: float = 2.0
     rate: float | None = None
     clock: Callable[[], float] = time.monotonic
+    key: str = ""
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -102,7 +104,7 @@ class LiveReader:
         self._mark: int | None = None
         self._sequence = 0
         self._ticked = self._started = self.clock()
-        self._ended = False
+        self._ended = self._idle = False
         self.rows = 0
 
     def start(self) -> None:
@@ -199,6 +201,7 @@ class LiveReader:
     def _move_watermark(self, now: float) -> None:
         """Per feed the least over its partitions but the idle ones; over feeds likewise; never back."""
         marks: list[int | None] = []
+        self._idle = True
         for number in range(len(self.feeds)):
             mine = [s for s in self._splits if s.feed == number]
             awake = [s for s in mine if now - s.heard < IDLE_AFTER and not (s.ended and s.queue.empty())]
@@ -207,6 +210,7 @@ class LiveReader:
                 least = min(s.watermark for s in awake if s.watermark is not None)
                 self._feed_marks[number] = least if old is None else max(old, least)
             if awake:
+                self._idle = False
                 marks.append(self._feed_marks[number])
         if marks and all(m is not None for m in marks):
             least = min(m for m in marks if m is not None)
@@ -214,7 +218,8 @@ class LiveReader:
 
     def _header(self) -> dict[str, Any]:
         self._sequence += 1
-        return {"order": f"{self._sequence:012d}", "watermark": self._mark}
+        header = {"order": f"{self._sequence:012d}", "watermark": self._mark, "split": self.key}
+        return {**header, "idle": self._idle}
 
     def _bare(self, flags: dict[str, Any]) -> Any:
         if flags.get("end"):
