@@ -29,12 +29,19 @@ class Engine:
         args: arguments for Beam, ``--runner`` among them.
         why: one line for the summary.
         in_process: whether the pipeline runs in this process.
+        durable: whether the engine keeps state and positions by itself (its own checkpoints).
     """
 
     runner: str
     args: tuple[str, ...]
     why: str
     in_process: bool
+    durable: bool = False
+
+    def value(self, flag: str) -> str | None:
+        """Value of a flag among the arguments; None where it is not there."""
+        found = [a.partition("=")[2] for a in self.args if a.partition("=")[0] == flag]
+        return found[-1] if found else None
 
 
 def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> Engine:
@@ -55,6 +62,8 @@ def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> 
         return _engine("BundleBasedDirectRunner", beam_args, why, in_process=True)
     if runner == "PrismRunner":
         return _engine(runner, [*beam_args, *_prism_args(beam_args)], "asked for; its safety flags are set", in_process=True)
+    if runner in ("FlinkRunner", "PortableRunner") and streaming:
+        return Engine(runner, (f"--runner={runner}", *beam_args, *_flink_args(beam_args)), "asked for; its checkpoint flags are set", False, durable=True)
     if runner == "FnApiRunner" and streaming:
         raise OptionError("--runner FnApiRunner with --streaming", "DirectRunner, PrismRunner or FlinkRunner", "it cannot group a live stream")
     return _engine(runner, beam_args, "asked for", in_process=runner in IN_PROCESS)
@@ -73,6 +82,22 @@ def _prism_args(beam_args: Sequence[str]) -> list[str]:
     if not any(a.startswith("--prism_location") for a in beam_args):
         args.append(f"--prism_location={find_prism()}")
     return args
+
+
+def _flink_args(beam_args: Sequence[str]) -> list[str]:
+    """Flags without which a live job on Flink loses the end of a bundle, or never completes a checkpoint."""
+    given = {a.partition("=")[0] for a in beam_args}
+    if "--shutdown_sources_after_idle_ms" in given:
+        raise OptionError(
+            "--shutdown_sources_after_idle_ms with --streaming", "no such flag", "with it no checkpoint completes; leave it out"
+        )
+    wanted = (
+        "--checkpointing_interval=5000",
+        "--finish_bundle_before_checkpointing",
+        "--max_bundle_time_mills=200",
+        "--externalized_checkpoints_enabled",
+    )
+    return [flag for flag in wanted if flag.partition("=")[0] not in given]
 
 
 def _refuse_other(beam_args: Sequence[str], flag: str, value: str) -> None:

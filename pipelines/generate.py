@@ -28,6 +28,7 @@ from callbeam_io.workload import (
     settings_from,
     write_workload,
 )
+from pipelines import generate_live
 from transforms.errors import CallbeamError, OptionError, RequestError
 
 DONE, FAILED, WRONG = 0, 1, 2
@@ -44,6 +45,8 @@ examples
       python -m pipelines.generate --favoured_type Banking --favoured_rate 0.5 --time_of_day morning
   as the student project wrote it, with two bad records in a hundred
       python -m pipelines.generate --output cdrs.psv --reject_rate 0.02
+  live, a day of event time a minute, into a landing folder that the pipeline reads
+      python -m pipelines.generate --output dir://$PWD/calls --speed 1440 --rate 5000
   what did the run find of the habits that were planted?
       python -m pipelines.generate --report sqlite:///callbeam.db --truth data/cdrs.truth.csv
 
@@ -68,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_output(made.add_argument_group("output"))
+    generate_live.add_flags(made.add_argument_group("live output"))
     groups: dict[str, Any] = {}
     for field in dataclasses.fields(WorkloadSettings):
         about = field.metadata
@@ -91,8 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags["report"]:
             return _report(flags)
         names = [field.name for field in dataclasses.fields(WorkloadSettings)]
-        workload = Workload(settings_from({name: flags[name] for name in names if flags[name] is not None}))
-        return _generate(workload, flags)
+        given = {name: flags[name] for name in names if flags[name] is not None}
+        if generate_live.live_output(flags):
+            print(generate_live.run_live(flags, given))
+            return DONE
+        return _generate(Workload(settings_from(given)), flags)
     except RequestError as error:
         return _say(error, WRONG)
     except (CallbeamError, OSError) as error:
@@ -149,7 +156,10 @@ def newest_subscribers(url: str) -> pl.DataFrame:
 
 def _add_output(group: Any) -> None:
     group.add_argument(
-        "--output", default="data/cdrs.csv", help="file of the records, .gz for a zipped one (data/cdrs.csv)"
+        "--output",
+        default="data/cdrs.csv",
+        help="file of the records, .gz for a zipped one; or live: dir:///path, kafka://host:9092/topic, "
+        "pubsub://projects/P/topics/T (data/cdrs.csv)",
     )
     group.add_argument(
         "--format", choices=FORMATS, help="its format (by the extension: .csv .psv .jsonl .parquet)"

@@ -20,6 +20,7 @@ from callbeam_io.sources.live import LiveFeed, LiveReader
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
+from pipelines.durable_job import DurableJob
 from pipelines.preflight import PreparedLive
 from pipelines.pump import Pump
 from pipelines.resume import find_resumable
@@ -42,7 +43,8 @@ def run_live(prepared: PreparedLive) -> int:
     config, store = prepared.config, prepared.store
     started = time.monotonic()
     run_id, resumed = begin(prepared)
-    live = LiveJob(prepared, run_id, resumed)
+    live: LiveJob | DurableJob
+    live = DurableJob(prepared, run_id) if prepared.engine.durable else LiveJob(prepared, run_id, resumed)
     try:
         live.run()
     except KeyboardInterrupt:
@@ -63,7 +65,7 @@ def run_live(prepared: PreparedLive) -> int:
 def begin(prepared: PreparedLive) -> tuple[str, bool]:
     """The run's id: of a new run, or of the one to go on with."""
     config, store = prepared.config, prepared.store
-    old = None if config.fresh else find_resumable(store, config)
+    old = None if config.fresh or prepared.engine.durable else find_resumable(store, config)
     if old is None:
         return store.start_run(mode="streaming", runner=prepared.engine.runner, options=config.as_options()), False
     store.resume_run(old)

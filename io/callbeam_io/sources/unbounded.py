@@ -36,16 +36,27 @@ PUMPS: Final[dict[str, Pump]] = {}
 
 @dataclass
 class ReaderPump:
-    """A pump that only reads: on engines that save state and positions by themselves."""
+    """A pump that only reads: on engines that save state and positions by themselves.
+
+    Attributes:
+        reader: of one split.
+        drained: whether the run was told to drain; asked once a second.
+    """
 
     reader: LiveReader
+    drained: Callable[[], bool]
     started: bool = False
+    asked: float = 0.0
 
     def poll(self) -> Any | None:
         """The next element of the reader."""
         if not self.started:
             self.reader.start()
             self.started = True
+        if time.monotonic() - self.asked >= 1:
+            self.asked = time.monotonic()
+            if self.drained():
+                self.reader.drain()
         element = self.reader.next()
         return None if element is None else element.value
 
@@ -152,10 +163,16 @@ class FeedSource(UnboundedSource):
     """Live feeds as a source on engines with durable state: positions are in the checkpoint marks."""
 
     def __init__(
-        self, key: str, feeds: Sequence[LiveFeed], prepare: Preparer, coder: coders.Coder, tick_every: float
+        self,
+        key: str,
+        feeds: Sequence[LiveFeed],
+        prepare: Preparer,
+        coder: coders.Coder,
+        tick_every: float,
+        drained: Callable[[], bool],
     ) -> None:
         self.key, self.feeds, self.prepare = key, tuple(feeds), prepare
-        self._coder, self._tick_every = coder, tick_every
+        self._coder, self._tick_every, self._drained = coder, tick_every, drained
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[UnboundedSource]:
         """One source per split of every feed."""
@@ -164,16 +181,18 @@ class FeedSource(UnboundedSource):
             for name in live.feed.splits():
                 only = replace(live, feed=OneSplit(live.feed, name))
                 key = f"{self.key}/{number}/{name}"
-                parts.append(FeedSource(key, [only], self.prepare, self._coder, self._tick_every))
+                parts.append(FeedSource(key, [only], self.prepare, self._coder, self._tick_every, self._drained))
         return parts
 
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> UnboundedReader:
         """A reader that goes on after the mark."""
         mark = checkpoint_mark if isinstance(checkpoint_mark, Mark) else Mark()
-        reader = LiveReader(self.feeds, self.prepare, mark.positions, mark.watermarks, self._tick_every)
+        reader = LiveReader(
+            self.feeds, self.prepare, mark.positions, mark.watermarks, self._tick_every, key=self.key
+        )
         key = f"{self.key}#{time.monotonic_ns()}"
         _READERS[key] = reader
-        return PumpReader(ReaderPump(reader), lambda: Mark(key, *reader.checkpoint()))
+        return PumpReader(ReaderPump(reader, self._drained), lambda: Mark(key, *reader.checkpoint()))
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
         """Of `Mark`."""
