@@ -325,6 +325,27 @@ def test_kill_9_leaves_all_of_a_write_or_nothing(store: Store, store_url: str, c
     assert store.newest_run() is None
 
 
+WRITE_AND_INTERRUPT = """
+import os, signal, threading
+from callbeam_io.store import open_store
+from stores import calls, hours
+store = open_store({url!r})
+run_id = store.start_run(mode="batch", runner="r", options={{}})
+rows = hours(*range(300_000))
+threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    with store.running(run_id):
+        store.writer().write(run_id, {{"duration_by_hour": rows}})
+except KeyboardInterrupt:
+    print(store.run(run_id)["state"], calls(store, run_id))
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_write_cancels_the_run(store_url: str) -> None:
+    child = start_child(WRITE_AND_INTERRUPT.format(url=store_url))
+    assert child.communicate()[0] == "cancelled []\n"
+
+
 def test_a_store_that_another_process_keeps_locked(store: Store, store_url: str) -> None:
     run_id = new_run(store)
     store.writer().write(run_id, {"duration_by_hour": hours(1)})

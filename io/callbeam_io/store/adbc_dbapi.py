@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
-import adbc_driver_sqlite.dbapi as adbc
+import adbc_driver_sqlite
 import pyarrow as pa
-from adbc_driver_manager import AdbcStatusCode
+from adbc_driver_manager import AdbcConnection, AdbcStatement, AdbcStatusCode
 from adbc_driver_manager import DatabaseError as DatabaseError
 from adbc_driver_manager import DataError as DataError
 from adbc_driver_manager import Error as Error
@@ -61,7 +61,8 @@ class Cursor:
     def executemany(self, operation: str, seq_of_parameters: Sequence[Sequence[Any]]) -> Cursor:
         """Runs one statement with many sets of parameters."""
         before = self._connection.number("total_changes()")
-        self._connection.write(operation, list(seq_of_parameters))
+        if seq_of_parameters:
+            self._connection.write(operation, pa.Table.from_batches([_batch(seq_of_parameters)]))
         self._take(None)
         self.rowcount = self._connection.number("total_changes()") - before
         return self
@@ -91,10 +92,19 @@ class Cursor:
 
 
 class Connection:
-    """A connection, for one thread at a time; outside of `begin` and its end each statement commits."""
+    """A connection, for one thread at a time; outside of `begin` and its end each statement commits.
+
+    It is made of ADBC's statements, not of ADBC's own DB-API: that one replaces the handler of SIGINT during
+    each call, then cannot cancel it, and makes an error of the database out of Ctrl-C.
+    """
 
     def __init__(self, path: str) -> None:
-        self._adbc = adbc.connect(path, autocommit=True)  # pragmas need it, and BEGIN is ours
+        self._database = adbc_driver_sqlite.connect(path)
+        try:
+            self._connection = AdbcConnection(self._database)
+        except Error:
+            self._database.close()
+            raise
         self.in_transaction = False
 
     def cursor(self) -> Cursor:
@@ -106,14 +116,31 @@ class Connection:
 
         Types are those of the values: int64, double, string, binary; int64 where all are null.
         """
-        with _errors(), self._adbc.cursor(adbc_stmt_kwargs=_ONE_BATCH) as cursor:
-            cursor.execute(sql, tuple(parameters) or None)
-            return cursor.fetch_arrow_table()
+        with self._prepared(sql) as statement:
+            if parameters:
+                statement.bind(_batch([parameters]))
+            stream, _ = statement.execute_query()
+            return pa.RecordBatchReader.from_stream(stream).read_all()
 
-    def write(self, sql: str, rows: pa.Table | list[Sequence[Any]]) -> None:
+    def write(self, sql: str, rows: pa.Table) -> None:
         """Runs a statement once per row, columns bound by position; the GIL is free meanwhile."""
-        with _errors(), self._adbc.cursor() as cursor:
-            cursor.executemany(sql, rows)
+        with self._prepared(sql) as statement:
+            statement.bind_stream(rows)
+            statement.execute_update()
+
+    @contextmanager
+    def _prepared(self, sql: str) -> Iterator[AdbcStatement]:
+        """A statement; Arrow's errors (what goes wrong while a result is read) become those of PEP 249."""
+        statement = AdbcStatement(self._connection)
+        try:
+            statement.set_options(**_ONE_BATCH)
+            statement.set_sql_query(sql)
+            statement.prepare()
+            yield statement
+        except (OSError, pa.ArrowException) as error:
+            raise OperationalError(str(error), status_code=AdbcStatusCode.IO) from error
+        finally:
+            statement.close()
 
     def number(self, expression: str) -> int:
         """The value of an expression, such as ``changes()``: rows changed by the newest statement."""
@@ -122,8 +149,8 @@ class Connection:
 
     def begin(self, immediate: bool) -> None:
         """Begins a transaction; immediate: takes the write lock now, waiting for it as busy_timeout says."""
+        self.in_transaction = True  # even if Ctrl-C comes now
         self.query("BEGIN IMMEDIATE" if immediate else "BEGIN")
-        self.in_transaction = True
 
     def commit(self) -> None:
         """Ends a transaction, if there is one; when it fails the transaction is still there."""
@@ -135,16 +162,22 @@ class Connection:
         """Undoes a transaction, if there is one."""
         if not self.in_transaction:
             return
-        self.in_transaction = False
         try:
             self.query("ROLLBACK")
         except Error as error:
-            if "no transaction is active" not in str(error):  # SQLite had undone it itself (a full disk)
-                raise
+            if "no transaction is active" not in str(error):
+                raise  # SQLite undoes some by itself (a full disk)
+        self.in_transaction = False
 
     def close(self) -> None:
         """Closes the file; an open transaction is undone."""
-        self._adbc.close()
+        self._connection.close()
+        self._database.close()
+
+
+def _batch(rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    return pa.record_batch(columns, [str(number) for number in range(len(columns))])
 
 
 def connect(path: str, pragmas: Sequence[str] = ()) -> Connection:
@@ -157,15 +190,6 @@ def connect(path: str, pragmas: Sequence[str] = ()) -> Connection:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What goes wrong while a result is read comes as an Arrow error: make it one of PEP 249."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise OperationalError(str(error), status_code=AdbcStatusCode.IO) from error
 
 
 def _library_version() -> tuple[int, ...]:

@@ -133,7 +133,7 @@ def reason(error: BaseException) -> str:
 def store_errors(engine: Engine, doing: str) -> Iterator[None]:
     """What the database refuses becomes a StoreError that says what was being done.
 
-    The database's own error may quote rows, with people's numbers: it is the StoreError's ``__context__``, but
+    The database's own error may quote rows, with people's numbers: it is the StoreError's ``__context__`` but
     no traceback shows it.
     """
     try:

@@ -17,6 +17,9 @@ from callbeam_io.store.tables import INSERT_ONLY, key_names
 GUARD: Final = "version"
 """In tables where it is no key: a row never takes the place of one that is greater in this column."""
 
+_PIECE: Final = 100_000
+"""Rows written at a time: in between, Ctrl-C is heard."""
+
 
 def write(connection: Connection, table: Table, run_id: str, rows: pa.Table, append: bool = False) -> None:
     """Writes rows of `arrow.for_store`: new keys are inserted, known ones get these columns' values.
@@ -33,7 +36,9 @@ def write(connection: Connection, table: Table, run_id: str, rows: pa.Table, app
     if connection.dialect.name == "sqlite":
         raw: Any = connection.connection.driver_connection
         insert = insert_clause(table, run_id, rows.column_names, "VALUES ({})", ["?"] * rows.num_columns)
-        raw.write(f"{insert} {conflict_clause(table, rows.column_names)}", rows)
+        sql = f"{insert} {conflict_clause(table, rows.column_names)}"
+        for start in range(0, rows.num_rows, _PIECE):
+            raw.write(sql, rows.slice(start, _PIECE))
         return
     from callbeam_io.store import postgres  # its driver is an extra
 
