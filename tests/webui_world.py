@@ -196,10 +196,14 @@ def store_json(value: Any) -> str:
 
 def seed_stream(store: Store, *, read: int = 900) -> str:
     """A streaming run that is running in this process, with windows of an hour."""
-    run_id = store.start_run(mode="streaming", runner="DirectRunner", options={"max_ahead": 86400})
+    run_id = store.start_run(
+        mode="streaming", runner="DirectRunner", options={"max_ahead": 86400, "default_region": "US"}
+    )
     now = datetime.now(UTC).replace(minute=0, second=0)
     hours = [(now - timedelta(hours=h), now - timedelta(hours=h - 1)) for h in range(3)]
     rows = tables([window(utc_text(a), utc_text(b)) for a, b in hours])
+    rows["subscribers"] = pl.DataFrame([subscriber(i) for i in range(PEOPLE)])
+    rows["rejects"] = pl.DataFrame(REJECTS)
     store.writer().write(run_id, rows, counts={"read": read, "good": read})
     store.update_run(run_id, watermark=utc_text(datetime.now(UTC) - timedelta(seconds=2)))
     return run_id

@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is interrupted; 2: the request was wrong, 1: the store failed."""
     flags = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a short queue is no news
     try:
         listening = _listen(flags.host, flags.port)
         store = open_store(flags.store)
@@ -66,12 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound before anything else happens, so that a taken port is found at once."""
+    """A socket that listens before anything else happens: a taken port is found at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(1024)
     except (OSError, OverflowError) as error:
         listening.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE

@@ -25,6 +25,8 @@ NAV = [
     for place, a in enumerate(ANALYSES.values())
 ]
 ALL_WINDOWS: Final = "all"
+SHOWN: Final = 48
+"""Rows of a table before the button that shows all."""
 _COUNTED: Final = ("calls", "answered", "messages", "duration_s")
 
 
@@ -86,6 +88,7 @@ class _Asked:
         self.choices = [(f, f.choices(every)) for f in analysis.filters]
         self.sort, self.down = view.sort_of(_sorts(analysis), analysis.order)
         self.rows: Rows = sorted(analysis.shape(every, self.options), key=self._key(), reverse=self.down)
+        self.shown = self.rows if request.args.get("all") else self.rows[:SHOWN]
         self.total = measures.total(self.rows, self.what)
         self.live = run["mode"] == "streaming" and run["state"] == "running"
 

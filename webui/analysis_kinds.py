@@ -14,7 +14,7 @@ from webui.figures.style import TAG_COLOURS, Figure, Theme
 from webui.geo import world
 from webui.geo.countries import name_of
 from webui.measures import Measure
-from webui.words import hour_span
+from webui.words import hour_span, short_type
 
 Rows = list[dict[str, Any]]
 Options = Mapping[str, str]
@@ -88,7 +88,8 @@ def _of_tag(rows: Rows, options: Options) -> Rows:
 
 def _types(rows: Rows, what: Measure, look: Theme) -> dict[str, Figure]:
     pairs = _greatest([(r["business_type"], what.of(r)) for r in rows])
-    return {"types": bars.ranked(pairs, what, look, bars.top_of(pairs, what))}
+    short = [(short_type(name), value) for name, value in pairs]
+    return {"types": bars.ranked(short, what, look, bars.top_of(pairs, what))}
 
 
 def _greatest(pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -220,7 +221,7 @@ ANALYSES: Final = {
             "-value",
             _regions_shape,
             _regions,
-            (("world", "tall"), ("top", "tall")),
+            (("world", "map"), ("top", "tall")),
             (Filter("without", "Leave out", _most_called, "Nothing"),),
         ),
     )

@@ -75,6 +75,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     """
     store = open_store(config.store) if store is None else store
     app = Flask(__name__)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # rows keep the order of their columns
     app.secret_key = config.secret_key or first_start.secret_key(store)
     pulse = Pulse(store)
     services.install(app, services.Services(config, store, pulse))

@@ -86,7 +86,7 @@ def charts(run_id: str, tag: str, look: Theme) -> dict[str, Figure]:
     colours = [TAG_COLOURS[tag_number(name)] for name, _ in pairs]
     return {
         "groups": ranked(pairs, PEOPLE, look, top_of(pairs, PEOPLE), colours),
-        "week": week(best_times(run_id, tag), "best times of subscribers", look),
+        "week": week(best_times(run_id, tag), "subscribers", "Most subscribers are reached best", look),
     }
 
 

@@ -164,7 +164,8 @@ def _rules(hour: LastHour) -> list[dict[str, Any]]:
 
 def charts(run: Mapping[str, Any], look: Theme) -> dict[str, Figure]:
     """The dashboard's charts, of each analysis' newest window."""
-    found = {"trend": trend(pulse.rates(services().pulse.samples()), look)}
+    rates = pulse.rates(services().pulse.samples())
+    found = {"trend": trend(rates, look)} if run["mode"] == "streaming" else {}
     for table in ("duration_by_hour", "business_types", "regions"):
         analysis = ANALYSES[table]
         rows = _newest_rows(table, run["run_id"])

@@ -75,14 +75,13 @@ class Asked:
 
 def beginning(typed: str, region: str | None) -> str:
     """The beginning of a number as the store spells it: ``0049 30`` -> ``+4930``, a whole number in E.164."""
-    whole = words.spelled(typed, region)
-    if whole != typed:
-        return whole
     digits = "".join(c for c in typed if c.isdigit())
+    if not digits or not all(c in "+0123456789 ()-./" for c in typed):
+        return typed
     if typed.startswith("00"):
         return f"+{digits[2:]}"
-    number_like = digits and all(c in "+0123456789 ()-./" for c in typed)
-    return f"+{digits}" if number_like else typed
+    whole = None if typed.startswith("+") else words.valid(typed, region)
+    return whole or f"+{digits}"
 
 
 @bp.get("/subscribers")

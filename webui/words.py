@@ -111,6 +111,16 @@ def weekday(day: int | None) -> str:
     return DASH if day is None else WEEKDAYS[day]
 
 
+def short_type(name: str) -> str:
+    """A business type without what it includes, cut to fit.
+
+    >>> short_type("Food (including takeaway)"), short_type("Housekeeping and property management")
+    ('Food', 'Housekeeping and pr…')
+    """
+    plain = name.partition(" (")[0]
+    return plain if len(plain) <= 20 else f"{plain[:19]}…"
+
+
 @lru_cache(maxsize=20_000)
 def phone(value: str) -> str:
     """A number in groups: ``+12025550123`` -> ``+1 202 555 0123``; what is none stays as it is."""
@@ -151,6 +161,16 @@ def spelled(text: str, region: str | None) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+def valid(text: str, region: str | None) -> str | None:
+    """A number as people of this region dial it, as the store spells it; None: there is no such number."""
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    known = phonenumbers.is_valid_number(parsed)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if known else None
+
+
 def _parsed(value: str) -> Any:
     if not (value.startswith("+") and value[1:].isdigit()):
         return None
@@ -171,6 +191,7 @@ FILTERS: Final = {
     "weekday": weekday,
     "phone": phone,
     "masked": masked,
+    "short_type": short_type,
     "pair": lambda value: (value, value),
 }
 

@@ -27,9 +27,16 @@ def hours(rows: Sequence[dict[str, Any]], what: Measure, look: Theme) -> Figure:
         bargap=0.25,
         margin={"l": 58, "r": 12, "t": 8, "b": 44},
         xaxis=axis(look, "hour of the day", type="category", dtick=3, showgrid=False),
-        yaxis=axis(look, what.axis, tickformat=",~s", nticks=6, rangemode="tozero"),
+        yaxis=axis(look, what.axis, nticks=6, rangemode="tozero", **ticks(max(map(what.scaled, series)))),
     )
     return figure([bars], shape, busiest_hour(series, what), look)
+
+
+def ticks(most: float) -> dict[str, Any]:
+    """How an axis up to this value writes its numbers: ``12k`` for great ones, whole ones for few."""
+    if most <= 5:
+        return {"dtick": 1, "tickformat": ",d"}
+    return {"tickformat": ",~s" if most >= 10_000 else ",d"}
 
 
 def busiest_hour(series: Sequence[int], what: Measure) -> str:
@@ -54,6 +61,7 @@ def ranked(
         colours: one a bar, or none: all alike.
     """
     whole = sum(v for _, v in pairs)
+    widest = max((what.scaled(v) for _, v in pairs), default=0) or 1
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -61,8 +69,7 @@ def ranked(
         "x": [what.scaled(v) for _, v in pairs],
         "customdata": [[what.text(v), percent(v, whole)] for _, v in pairs],
         "text": [what.text(v) for _, v in pairs],
-        "textposition": "auto",
-        "insidetextanchor": "end",
+        "textposition": "outside",
         "cliponaxis": False,
         "constraintext": "none",
         "hovertemplate": "%{y}<br><b>%{customdata[0]}</b> (%{customdata[1]} of these)<extra></extra>",
@@ -71,8 +78,8 @@ def ranked(
     shape = layout(
         look,
         bargap=0.28,
-        margin={"l": 8, "r": 64, "t": 4, "b": 34},
-        xaxis=axis(look, what.axis, tickformat=",~s", nticks=5, rangemode="tozero"),
+        margin={"l": 8, "r": 14 + 7 * max((len(what.text(v)) for _, v in pairs), default=0), "t": 4, "b": 44},
+        xaxis=axis(look, what.axis, nticks=5, range=[0, widest], **ticks(widest)),
         yaxis=axis(look, automargin=True, autorange="reversed", showgrid=False, ticksuffix="  "),
     )
     return figure([bars], shape, title, look)
@@ -107,7 +114,7 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
     shape = layout(
         look,
         xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=6),
-        yaxis=axis(look, "records a second", rangemode="tozero", tickformat=",~s", nticks=5),
+        yaxis=axis(look, "records a second", rangemode="tozero", nticks=5, **ticks(max(known, default=0))),
     )
     return figure([line], shape, rate_now(known), look)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from webui.figures.style import TAG_COLOURS, Figure, Theme, axis, figure, layout, stepped
 from webui.measures import Measure
-from webui.words import WEEKDAYS, percent
+from webui.words import WEEKDAYS, percent, short_type
 
 Flow = tuple[str, str, int]
 """From, to, how much."""
@@ -68,12 +68,6 @@ def strongest(flows: Sequence[Flow], what: Measure) -> str:
     return f"Most {what.noun} go from {caller} to {called}: {percent(most, whole)}"
 
 
-def short_type(name: str) -> str:
-    """A type's name without what it includes, cut to fit an axis."""
-    plain = name.partition(" (")[0]
-    return plain if len(plain) <= 20 else f"{plain[:19]}…"
-
-
 def sankey(flows: Sequence[Flow], tags: Sequence[str], what: Measure, look: Theme) -> Figure:
     """The greatest flows between groups of types, callers left, called right."""
     greatest = sorted((f for f in flows if f[2]), key=lambda f: -f[2])[:SHOWN_FLOWS]
@@ -113,12 +107,13 @@ def faded(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.35)"
 
 
-def week(cells: Mapping[tuple[int, int], int], noun: str, look: Theme) -> Figure:
+def week(cells: Mapping[tuple[int, int], int], noun: str, lead: str, look: Theme) -> Figure:
     """A heat map of weekday and hour.
 
     Args:
         cells: (weekday, hour) -> how many.
         noun: what is counted.
+        lead: the beginning of the title, which goes on with a weekday and an hour.
         look: theme.
     """
     values = [v for v in cells.values() if v]
@@ -146,17 +141,12 @@ def week(cells: Mapping[tuple[int, int], int], noun: str, look: Theme) -> Figure
         xaxis=axis(look, "hour of the day", showgrid=False, type="category", dtick=3),
         yaxis=axis(look, automargin=True, showgrid=False, autorange="reversed", type="category"),
     )
-    return figure([drawn], shape, busiest_time(cells, noun), look)
+    return figure([drawn], shape, busiest_time(cells, noun, lead), look)
 
 
-def busiest_time(cells: Mapping[tuple[int, int], int], noun: str) -> str:
+def busiest_time(cells: Mapping[tuple[int, int], int], noun: str, lead: str) -> str:
     """What a heat map of the week shows, in words."""
     if not any(cells.values()):
         return f"No {noun} yet"
     (day, hour), _ = max(cells.items(), key=lambda item: item[1])
-    return f"Most {noun}: {WEEKDAYS[day]} {hour:02d}–{(hour + 1) % 24:02d} h"
-
-
-def tag_colours(tags: Sequence[str]) -> dict[str, Any]:
-    """The colour of each group."""
-    return {tag: TAG_COLOURS[i % len(TAG_COLOURS)] for i, tag in enumerate(tags)}
+    return f"{lead} on {WEEKDAYS[day]} {hour:02d}–{(hour + 1) % 24:02d} h"

@@ -130,10 +130,10 @@ def _layout(look: Theme) -> dict[str, Any]:
             "bgcolor": CLEAR,
         },
         geo={
-            "domain": {"x": [0, 1], "y": [0.1, 1]},
+            "domain": {"x": [0, 1], "y": [0.12, 1]},
             "visible": False,
             "bgcolor": look.sea,
-            "projection": {"type": "equal earth"},
+            "projection": {"type": "equal earth", "scale": 1.12},
             "lataxis": {"range": [-58, 85]},
             "lonaxis": {"range": [-170, 190]},
         },

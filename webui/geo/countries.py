@@ -39,6 +39,7 @@ _OVERSEAS: Final = (
 )
 """Parts of a country's outline with a code of their own: country, code, box (west, south, east, north)."""
 _NAMES: Final = {
+    "US": "United States",
     "GF": "French Guiana",
     "GP": "Guadeloupe",
     "MQ": "Martinique",
