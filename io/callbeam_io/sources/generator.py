@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 from callbeam_io.formats.payloads import message_parser
 from callbeam_io.sources.feeds import Chunk, Position, SplitReader
 from callbeam_io.workload import render
-from callbeam_io.workload.live import SLICE, LiveStream, SettingsFile, Texts, live_settings
+from callbeam_io.workload.control import SettingsFile
+from callbeam_io.workload.live import SLICE, LiveStream, Texts, live_settings
 from transforms.errors import InputError, OptionError
 
 SOURCE: Final = "generator"

@@ -197,7 +197,10 @@ class KafkaReader:
         self._mend_at = time.monotonic() + self._backoff
 
     def _assign(self) -> None:
-        offset = OFFSET_BEGINNING if self._next is None else self._next
+        offset = self._next
+        if offset is None:  # asked for here: the client's own way to the beginning takes half a second
+            bounds = self._bounds(_PROBE_TIMEOUT)
+            offset = OFFSET_BEGINNING if bounds is None else bounds[0]
         self._consumer.assign([TopicPartition(self._topic, self._partition, offset)])
 
     def _bounds(self, timeout: float) -> tuple[int, int] | None:

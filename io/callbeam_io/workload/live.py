@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -82,29 +80,6 @@ def _at_rate(workload: WorkloadSettings, per_second: float) -> WorkloadSettings:
     hours = max(1, min(workload.hours, int(_MOST_RECORDS / (per_second * 3600))))
     records = max(1, round(per_second * hours * 3600))
     return replace(workload, days=hours / 24, records=records).validate()
-
-
-class SettingsFile:
-    """Settings in a JSON file ``{"people": 500, "speed": 60}`` that may be changed at any time; picklable."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __call__(self) -> Texts | None:
-        """What it says now; None while there is no file.
-
-        Raises:
-            OptionError: it cannot be read.
-        """
-        try:
-            found = json.loads(Path(self._path).read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise OptionError(f"--settings {self._path} ({error})", "JSON such as {'people': 500}") from error
-        if not isinstance(found, dict):
-            raise OptionError(f"--settings {self._path}", "a JSON object such as {'people': 500}")
-        return found
 
 
 class LiveStream:

@@ -103,7 +103,7 @@ class FolderTarget:
         whole = pl.concat(self._frames)
         path = self._free(f"calls-{whole['start_time'][0]:%Y%m%dT%H%M%S}")
         try:
-            with writer(path, self._name, utc=not whole["offset"].any()) as out:
+            with writer(path, self._name, utc=bool((whole["offset"] == 0).all())) as out:
                 out.write(whole)
         except OSError as error:
             raise RunError(f"{path} cannot be written: {error.strerror}") from error

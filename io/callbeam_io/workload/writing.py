@@ -91,7 +91,7 @@ def write_workload(
             out.write(frame)
             fates += np.bincount(frame["dirt"].to_numpy(), minlength=256)
             progress(len(frame))
-    _write_tables(workload, output)
+    write_tables(workload, output)
     return _written(output, name, fates)
 
 
@@ -137,7 +137,8 @@ def _scatter(frames: Iterable[pl.DataFrame], paths: list[Path], rng: np.random.G
                 open_heaps[i].write_table(sorted_rows.slice(first, int(end) - first))
 
 
-def _write_tables(workload: Workload, output: Path) -> None:
+def write_tables(workload: Workload, output: Path) -> None:
+    """Writes directory, consent list and truth, beside the output."""
     consent = workload.consent().with_columns(pl.col("at").dt.strftime(_AT))
     tables = {"directory": workload.directory(), "consent": consent, "truth": workload.people()}
     for what, table in tables.items():
