@@ -104,7 +104,9 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         OptionError: naming the flag, its value, what was expected and what to do.
     """
     if not flags.input:
-        raise OptionError("no --input", "a file, a glob, a folder or a live source", "see --help for examples")
+        raise OptionError(
+            "no --input", "a file, a glob, a folder or a live source", "see --help for examples"
+        )
     streaming = "--streaming" in beam_args
     if not streaming and (live := [i for i in flags.input if i.startswith(LIVE_SCHEMES)]):
         raise OptionError(f"--input {live[0]}", "--streaming with a live source", "add --streaming")
@@ -126,7 +128,9 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         runner=_runner(beam_args),
         beam_args=tuple(_without_runner(beam_args)),
         window_given=flags.window is not None,
-        lateness=None if flags.allowed_lateness is None else parse_duration(flags.allowed_lateness, "--allowed_lateness"),
+        lateness=None
+        if flags.allowed_lateness is None
+        else parse_duration(flags.allowed_lateness, "--allowed_lateness"),
         early_every=_interval(flags.early_every, "--early_every"),
         snapshot_every=_interval(flags.snapshot_every, "--snapshot_every"),
         rule_history=parse_duration(flags.rule_history, "--rule_history"),
@@ -146,7 +150,9 @@ def _stop(text: str | None) -> dict[str, int | None]:
     """A time (``60s``) or a number of records (``10000``)."""
     rows = int(text) if text is not None and text.isascii() and text.isdigit() else None
     if rows == 0:
-        raise OptionError(f"--stop_after {text!r}", "a time such as 60s, or a number of records of at least 1")
+        raise OptionError(
+            f"--stop_after {text!r}", "a time such as 60s, or a number of records of at least 1"
+        )
     seconds = None if text is None or rows is not None else parse_duration(text, "--stop_after")
     return {"stop_seconds": seconds, "stop_rows": rows}
 
@@ -155,7 +161,9 @@ def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise OptionError(f"--timezone {name!r}", "a name of the tz database, such as Europe/Berlin or UTC") from error
+        raise OptionError(
+            f"--timezone {name!r}", "a name of the tz database, such as Europe/Berlin or UTC"
+        ) from error
     return name
 
 
@@ -163,7 +171,9 @@ def _region(name: str | None) -> str | None:
     if name is None:
         return None
     if name.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise OptionError(f"--default_region {name!r}", "an ISO 3166 region with telephone numbers, such as US or DE")
+        raise OptionError(
+            f"--default_region {name!r}", "an ISO 3166 region with telephone numbers, such as US or DE"
+        )
     return name.upper()
 
 
@@ -172,10 +182,14 @@ def _templates(text: str) -> tuple[str, ...]:
     wanted: set[str] = set()
     for word in (w.strip() for w in text.split(",")):
         if word != "all" and word not in (*TEMPLATES, *EXTRA_TEMPLATES):
-            raise OptionError(f"--templates {word!r}", f"all, or of {', '.join((*TEMPLATES, *EXTRA_TEMPLATES))}")
+            raise OptionError(
+                f"--templates {word!r}", f"all, or of {', '.join((*TEMPLATES, *EXTRA_TEMPLATES))}"
+            )
         wanted |= set(TEMPLATES) if word == "all" else {word}
     if "clusters" in wanted and "subscribers" not in wanted:
-        raise OptionError("--templates clusters", "subscribers with clusters", "clusters are a column of subscribers")
+        raise OptionError(
+            "--templates clusters", "subscribers with clusters", "clusters are a column of subscribers"
+        )
     return tuple(t for t in (*TEMPLATES, *EXTRA_TEMPLATES) if t in wanted)
 
 

@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _python() -> Finding:
-    return Finding("Python", sys.version_info >= (3, 11), f"{platform.python_version()}, {os.cpu_count()} cores")
+    return Finding(
+        "Python", sys.version_info >= (3, 11), f"{platform.python_version()}, {os.cpu_count()} cores"
+    )
 
 
 def _beam() -> Finding:
@@ -84,12 +86,16 @@ def _module(name: str, module: str, extra: str) -> Callable[[], Finding]:
 def _emulator() -> Finding:
     host = os.environ.get("PUBSUB_EMULATOR_HOST")
     if not host:
-        return Finding("Pub/Sub emulator", True, "PUBSUB_EMULATOR_HOST is not set: Google's own service is used")
+        return Finding(
+            "Pub/Sub emulator", True, "PUBSUB_EMULATOR_HOST is not set: Google's own service is used"
+        )
     name, _, port = host.partition(":")
     try:
         socket.create_connection((name, int(port or 8085)), timeout=2).close()
     except (OSError, ValueError):
-        return Finding("Pub/Sub emulator", False, f"{host} does not answer", "start it, or unset PUBSUB_EMULATOR_HOST")
+        return Finding(
+            "Pub/Sub emulator", False, f"{host} does not answer", "start it, or unset PUBSUB_EMULATOR_HOST"
+        )
     return Finding("Pub/Sub emulator", True, host)
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 
@@ -16,12 +17,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from callbeam_io.sink import WriteResults, drain_key, ended_key
 from callbeam_io.sources.live import LiveFeed
 from callbeam_io.sources.unbounded import FeedSource
-from callbeam_io.store import open_store
+from callbeam_io.store import Store, open_store
 from pipelines import graph
 from pipelines.flink import FlinkRest
 from pipelines.preflight import PreparedLive
 from transforms.cleaning import Prepare
-from transforms.live import LiveSettings
+from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
 
 DURABLE_SHARDS: Final = 8
@@ -38,7 +39,12 @@ class Drained:
 
     def __call__(self) -> bool:
         """Asks the store."""
-        return bool(open_store(self.url).control(drain_key(self.run_id)))
+        return bool(_store(self.url).control(drain_key(self.run_id)))
+
+
+@lru_cache(maxsize=4)
+def _store(url: str) -> Store:
+    return open_store(url, create=False)
 
 
 @dataclass
@@ -61,7 +67,9 @@ class DurableJob:
         prepare = Prepare(config.clean_settings(), config.reference, config.max_ahead)
         drained = Drained(config.output, self.run_id)
         source = FeedSource(self.run_id, feeds, prepare, PacketCoder(), config.early_every, drained)
-        pipeline = beam.Pipeline(options=PipelineOptions([*self.prepared.engine.args, f"--job_name={self.job_name}"]))
+        pipeline = beam.Pipeline(
+            options=PipelineOptions([*self.prepared.engine.args, f"--job_name={self.job_name}"])
+        )
         sink = WriteResults(config.output, self.run_id, append=False)
         graph.build_live(pipeline, settings, self.prepared.engine.runner, source, sink)
         previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
@@ -133,4 +141,3 @@ class DurableJob:
 
     def close(self) -> None:
         """Nothing is held here."""
-

@@ -15,7 +15,14 @@ from transforms.errors import OptionError
 BEAM_VERSION: Final = "2.77.0"
 IN_PROCESS: Final = ("BundleBasedDirectRunner", "FnApiRunner")
 LOCAL_STREAMING: Final = "BundleBasedDirectRunner"
-RUNNERS: Final = ("DirectRunner", *IN_PROCESS, "PrismRunner", "FlinkRunner", "PortableRunner", "DataflowRunner")
+RUNNERS: Final = (
+    "DirectRunner",
+    *IN_PROCESS,
+    "PrismRunner",
+    "FlinkRunner",
+    "PortableRunner",
+    "DataflowRunner",
+)
 PRISM_EXPERIMENT: Final = "prism_disable_sdf_split"
 _YEAR_SECONDS: Final = 31_536_000
 
@@ -61,11 +68,26 @@ def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> 
         why = "the fastest engine in this process, nothing to install"
         return _engine("BundleBasedDirectRunner", beam_args, why, in_process=True)
     if runner == "PrismRunner":
-        return _engine(runner, [*beam_args, *_prism_args(beam_args)], "asked for; its safety flags are set", in_process=True)
+        return _engine(
+            runner,
+            [*beam_args, *_prism_args(beam_args)],
+            "asked for; its safety flags are set",
+            in_process=True,
+        )
     if runner in ("FlinkRunner", "PortableRunner") and streaming:
-        return Engine(runner, (f"--runner={runner}", *beam_args, *_flink_args(beam_args)), "asked for; its checkpoint flags are set", False, durable=True)
+        return Engine(
+            runner,
+            (f"--runner={runner}", *beam_args, *_flink_args(beam_args)),
+            "asked for; its checkpoint flags are set",
+            False,
+            durable=True,
+        )
     if runner == "FnApiRunner" and streaming:
-        raise OptionError("--runner FnApiRunner with --streaming", "DirectRunner, PrismRunner or FlinkRunner", "it cannot group a live stream")
+        raise OptionError(
+            "--runner FnApiRunner with --streaming",
+            "DirectRunner, PrismRunner or FlinkRunner",
+            "it cannot group a live stream",
+        )
     return _engine(runner, beam_args, "asked for", in_process=runner in IN_PROCESS)
 
 
@@ -89,7 +111,9 @@ def _flink_args(beam_args: Sequence[str]) -> list[str]:
     given = {a.partition("=")[0] for a in beam_args}
     if "--shutdown_sources_after_idle_ms" in given:
         raise OptionError(
-            "--shutdown_sources_after_idle_ms with --streaming", "no such flag", "with it no checkpoint completes; leave it out"
+            "--shutdown_sources_after_idle_ms with --streaming",
+            "no such flag",
+            "with it no checkpoint completes; leave it out",
         )
     wanted = (
         "--checkpointing_interval=5000",
@@ -105,7 +129,9 @@ def _refuse_other(beam_args: Sequence[str], flag: str, value: str) -> None:
     for word in beam_args:
         name, _, given = word.partition("=")
         if name == flag and given != value:
-            raise OptionError(f"{word} on PrismRunner", f"{flag}={value}, which callbeam sets by itself", "leave it out")
+            raise OptionError(
+                f"{word} on PrismRunner", f"{flag}={value}, which callbeam sets by itself", "leave it out"
+            )
 
 
 def prism_places() -> list[Path]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import apache_beam as beam
-
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
 
+from callbeam_io.sources.local_read import LocalRead
 from pipelines.config import RunConfig
 from pipelines.engines import LOCAL_STREAMING
-from callbeam_io.sources.local_read import LocalRead
 from transforms.cleaning import CleanRecords, Loader
-from transforms.live import AnalyseLive, CountWritten, LiveSettings
+from transforms.live import AnalyseLive
+from transforms.live_collect import CountWritten
+from transforms.live_settings import LiveSettings
 from transforms.packets import Packet
 from transforms.schema import SHARDS
 from transforms.shards import AnalyseShards
@@ -51,7 +52,11 @@ def build(
 
 
 def build_live(
-    pipeline: beam.Pipeline, settings: LiveSettings, runner: str, source: UnboundedSource, sink: beam.PTransform
+    pipeline: beam.Pipeline,
+    settings: LiveSettings,
+    runner: str,
+    source: UnboundedSource,
+    sink: beam.PTransform,
 ) -> beam.PCollection[Any]:
     """Wires a streaming run: read, spread over shards, keep, collect, write; one line from end to end.
 
@@ -65,7 +70,9 @@ def build_live(
     if runner == LOCAL_STREAMING:
         read: beam.PTransform = LocalRead(source, settings.run_id, Packet)
     else:
-        read = ReadFromUnboundedSource(source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1)
+        read = ReadFromUnboundedSource(
+            source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1
+        )
     packets = pipeline | "Read" >> read | "Packets" >> beam.Map(_same).with_output_types(Packet)
     results = packets | "Analyse" >> AnalyseLive(settings)
     return results | "Write" >> sink | "Done" >> CountWritten(settings)

@@ -29,7 +29,7 @@ from pipelines.status import LiveStatus
 from pipelines.summary import summary
 from transforms.cleaning import Prepare
 from transforms.errors import CallbeamError
-from transforms.live import LiveSettings
+from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
 from transforms.registry import LiveRun, forget, live_run
 
@@ -67,7 +67,9 @@ def begin(prepared: PreparedLive) -> tuple[str, bool]:
     config, store = prepared.config, prepared.store
     old = None if config.fresh or prepared.engine.durable else find_resumable(store, config)
     if old is None:
-        return store.start_run(mode="streaming", runner=prepared.engine.runner, options=config.as_options()), False
+        return store.start_run(
+            mode="streaming", runner=prepared.engine.runner, options=config.as_options()
+        ), False
     store.resume_run(old)
     print(f"callbeam: going on with run {old} (--fresh starts anew)", file=sys.stderr)
     return old, True
@@ -185,4 +187,3 @@ class LiveJob:
         self.reader.close()
         PUMPS.pop(self.run_id, None)
         forget(self.run_id)
-

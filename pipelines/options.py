@@ -61,9 +61,24 @@ def _input_flags(group: Any) -> None:
     add("--timezone", default=None, metavar="ZONE", help="zone of stamps that carry none (UTC)")
     add("--default_region", default=None, metavar="XX", help="ISO region of numbers without + (none)")
     add("--directory", default=None, metavar="FILE", help="CSV or Parquet number,business_type")
-    add("--business_types", default=None, metavar="FILE", help="CSV business_type,tag, in order (16 types, 7 tags)")
-    add("--max_ahead", default=None, metavar="TIME", help="a stamp further ahead of the clock is a reject (1d; none)")
-    add("--max_bad_ratio", default="0.05", metavar="SHARE", help="rejects above this share fail a batch run (0.05)")
+    add(
+        "--business_types",
+        default=None,
+        metavar="FILE",
+        help="CSV business_type,tag, in order (16 types, 7 tags)",
+    )
+    add(
+        "--max_ahead",
+        default=None,
+        metavar="TIME",
+        help="a stamp further ahead of the clock is a reject (1d; none)",
+    )
+    add(
+        "--max_bad_ratio",
+        default="0.05",
+        metavar="SHARE",
+        help="rejects above this share fail a batch run (0.05)",
+    )
 
 
 def _analysis_flags(group: Any) -> None:
@@ -75,16 +90,38 @@ def _analysis_flags(group: Any) -> None:
         help="all, or a comma list of duration_by_hour, business_types, regions, subscribers, type_graph; "
         "clusters is extra (all)",
     )
-    add("--window", default=None, metavar="WINDOW", help="all, fixed:1d or sliding:60s/5s; units s m h d (all)")
+    add(
+        "--window",
+        default=None,
+        metavar="WINDOW",
+        help="all, fixed:1d or sliding:60s/5s; units s m h d (all)",
+    )
 
 
 def _rule_flags(group: Any) -> None:
     add = group.add_argument
-    add("--rules", default="store", metavar="FILE", help="rules file, or store: the enabled rules of the store (store)")
-    add("--pane", default=None, metavar="TIME", help="rules are decided at its multiples (1h; 5s in streaming)")
+    add(
+        "--rules",
+        default="store",
+        metavar="FILE",
+        help="rules file, or store: the enabled rules of the store (store)",
+    )
+    add(
+        "--pane",
+        default=None,
+        metavar="TIME",
+        help="rules are decided at its multiples (1h; 5s in streaming)",
+    )
     add("--rule_delay", default="0s", metavar="TIME", help="a pane end is decided this long after it (0s)")
-    add("--rule_history", default="30d", metavar="TIME", help="how long interactions are kept for rules (30d)")
-    add("--contact_cap", default="none", metavar="N/TIME", help="promotions per subscriber, such as 2/7d (none)")
+    add(
+        "--rule_history", default="30d", metavar="TIME", help="how long interactions are kept for rules (30d)"
+    )
+    add(
+        "--contact_cap",
+        default="none",
+        metavar="N/TIME",
+        help="promotions per subscriber, such as 2/7d (none)",
+    )
     add("--quiet_hours", default="21-9", metavar="H-H", help="no contact in these hours, local time (21-9)")
     add("--consent", default=None, metavar="FILE", help="CSV subscriber,opted_in[,at] to load first")
     add("--consent_default", default="out", choices=("in", "out"), help="of subscribers without one (out)")
@@ -93,15 +130,30 @@ def _rule_flags(group: Any) -> None:
 
 def _output_flags(group: Any) -> None:
     add = group.add_argument
-    add("--output", default="sqlite:///callbeam.db", metavar="URL", help="result store (sqlite:///callbeam.db)")
-    add("--keep_records", default=None, metavar="TIME", help="keep good records beside the store (30d live; off)")
+    add(
+        "--output",
+        default="sqlite:///callbeam.db",
+        metavar="URL",
+        help="result store (sqlite:///callbeam.db)",
+    )
+    add(
+        "--keep_records",
+        default=None,
+        metavar="TIME",
+        help="keep good records beside the store (30d live; off)",
+    )
     add("--keep_runs", default="10", metavar="N", help="runs kept in the store (10)")
     add("--keep_windows", default="1000", metavar="N", help="windows kept per table in streaming (1000)")
 
 
 def _live_flags(group: Any) -> None:
     add = group.add_argument
-    add("--allowed_lateness", default=None, metavar="TIME", help="how late a record may be (1h; 1d: dir, pubsub)")
+    add(
+        "--allowed_lateness",
+        default=None,
+        metavar="TIME",
+        help="how late a record may be (1h; 1d: dir, pubsub)",
+    )
     add("--early_every", default="2s", metavar="TIME", help="how often an open window is shown (2s)")
     start = group.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on where the store says (the default)")

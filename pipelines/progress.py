@@ -26,7 +26,9 @@ class Progress:
         beat: called with the tally, for the heartbeat in the store.
     """
 
-    def __init__(self, tally: Tally, total_bytes: int, beat: Callable[[Tally], None], every: float = 2.0) -> None:
+    def __init__(
+        self, tally: Tally, total_bytes: int, beat: Callable[[Tally], None], every: float = 2.0
+    ) -> None:
         self._tally, self._total, self._beat, self._every = tally, total_bytes, beat, every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -43,7 +45,9 @@ class Progress:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
         self._show()

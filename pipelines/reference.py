@@ -52,7 +52,9 @@ def load_business_types(path: str | None) -> BusinessTypes:
     if path is None:
         return BusinessTypes.of(BUSINESS_TYPES, PRIVATE)
     frame = _read(path, "--business_types", ("business_type", "tag"))
-    pairs = tuple((str(t).strip(), str(g).strip()) for t, g in frame.select("business_type", "tag").iter_rows())
+    pairs = tuple(
+        (str(t).strip(), str(g).strip()) for t, g in frame.select("business_type", "tag").iter_rows()
+    )
     names = [name for name, _ in pairs]
     problem = (
         f"twice {next(n for n in names if names.count(n) > 1)!r}" if len(set(names)) < len(names)
@@ -62,7 +64,9 @@ def load_business_types(path: str | None) -> BusinessTypes:
         else ""
     )  # fmt: skip
     if problem:
-        raise OptionError(f"--business_types {path}: {problem}", "each type once, with its tag, Private among them")
+        raise OptionError(
+            f"--business_types {path}: {problem}", "each type once, with its tag, Private among them"
+        )
     return BusinessTypes.of(pairs, PRIVATE)
 
 
@@ -96,7 +100,9 @@ def _read(path: str, flag: str, columns: tuple[str, ...]) -> pl.DataFrame:
         else:
             frame = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise OptionError(f"{flag} {path}: {error}", f"a CSV or Parquet file with {', '.join(columns)}") from error
+        raise OptionError(
+            f"{flag} {path}: {error}", f"a CSV or Parquet file with {', '.join(columns)}"
+        ) from error
     frame = frame.rename({n: n.strip().lstrip("\ufeff") for n in frame.columns})
     missing = [n for n in columns if n not in frame.columns]
     if missing:

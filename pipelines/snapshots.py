@@ -20,8 +20,12 @@ from transforms.columns.records import from_batches
 from transforms.registry import LiveRun
 
 _CALLERS_BASE_EVERY: Final = 20
-_DROP_CALLERS: Final = text("DELETE FROM shard_state WHERE run_id = :run_id AND kind = 'callers' AND seq < :seq")
-_DROP_FILES: Final = text("DELETE FROM record_files WHERE run_id = :run_id AND shard = :shard AND last < :last")
+_DROP_CALLERS: Final = text(
+    "DELETE FROM shard_state WHERE run_id = :run_id AND kind = 'callers' AND seq < :seq"
+)
+_DROP_FILES: Final = text(
+    "DELETE FROM record_files WHERE run_id = :run_id AND shard = :shard AND last < :last"
+)
 
 Positions = dict[tuple[str, str], Any]
 
@@ -47,7 +51,9 @@ class Snapshot:
     drained: bool
 
 
-def take(run: LiveRun, seq: int, positions: Positions, watermarks: dict[str, int], *, drained: bool) -> Snapshot:
+def take(
+    run: LiveRun, seq: int, positions: Positions, watermarks: dict[str, int], *, drained: bool
+) -> Snapshot:
     """Collects what changed; called while nothing is under way."""
     whole = seq % _CALLERS_BASE_EVERY == 0
     shards, headers = {}, {}
@@ -87,7 +93,9 @@ class Snapshots:
             if "records" in tables:
                 files += self.kept.write(number, snapshot.seq, tables["records"])
             for kind, payload, seq in _payloads(tables, snapshot.headers[number], snapshot.seq):
-                state.append({"shard": number, "kind": kind, "seq": seq, "payload": payload, "created_at": now})
+                state.append(
+                    {"shard": number, "kind": kind, "seq": seq, "payload": payload, "created_at": now}
+                )
         head = {"seq": snapshot.seq, "drained": snapshot.drained, "watermarks": snapshot.watermarks}
         run = {"shard": -1, "kind": "run", "seq": 0, "payload": json.dumps(head).encode(), "created_at": now}
         offsets = [
@@ -112,7 +120,9 @@ class Snapshots:
 
     def _save(self, snapshot: Snapshot, writer: BackgroundWriter, done: Callable[[], None]) -> None:
         tables = self.rows(snapshot)
-        writer.put(self.kept.run_id, tables, also=lambda connection: self._delete_outdated(connection, snapshot))
+        writer.put(
+            self.kept.run_id, tables, also=lambda connection: self._delete_outdated(connection, snapshot)
+        )
         writer.flush()
         self.saved_at = time.monotonic()
         done()
@@ -143,7 +153,8 @@ class Snapshots:
         if head is None:
             return Loaded(0, {}, {}, {}, False)
         positions = {
-            (r["source"], r["split"]): json.loads(r["offset"]) for r in self.store.rows("source_offsets", run_id)
+            (r["source"], r["split"]): json.loads(r["offset"])
+            for r in self.store.rows("source_offsets", run_id)
         }
         files: dict[int, list[dict[str, Any]]] = {}
         for row in self.store.rows("record_files", run_id):
@@ -158,7 +169,9 @@ class Snapshots:
         return Loaded(head["seq"], shards, positions, head["watermarks"], head["drained"])
 
 
-def _payloads(tables: Mapping[str, pa.Table], header: dict[str, Any], seq: int) -> list[tuple[str, bytes, int]]:
+def _payloads(
+    tables: Mapping[str, pa.Table], header: dict[str, Any], seq: int
+) -> list[tuple[str, bytes, int]]:
     """Rows of ``shard_state``: subscribers add up from snapshot to snapshot, the rest is replaced."""
     rows = [("header", json.dumps(header).encode(), 0)]
     if tables["callers"].num_rows:

@@ -40,12 +40,18 @@ def table_lines(title: str, rows: Sequence[dict[str, Any]], key: Sequence[str]) 
     """A small table as text: the key columns, then the measures."""
     if not rows:
         return [f"{title}: no records"]
-    body = [[str(r[k]) for k in key] + [f"{r[m]:,}" for m in _MEASURES[:3]] + [hours_text(r["duration_s"])] for r in rows]
+    body = [
+        [str(r[k]) for k in key] + [f"{r[m]:,}" for m in _MEASURES[:3]] + [hours_text(r["duration_s"])]
+        for r in rows
+    ]
     head = [k.replace("_", " ") for k in key] + [*_MEASURES[:3], "talk time"]
     widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
     lines = [title]
     for line in [head, *body]:
-        cells = [c.ljust(w) if i < len(key) else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        cells = [
+            c.ljust(w) if i < len(key) else c.rjust(w)
+            for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
         lines.append("  " + "  ".join(cells))
     return lines
 
@@ -71,7 +77,9 @@ _TABLES = {
 }
 
 
-def summary(store: Results, run: dict[str, Any], config: RunConfig, notes: Sequence[str], engine: str, seconds: float) -> str:
+def summary(
+    store: Results, run: dict[str, Any], config: RunConfig, notes: Sequence[str], engine: str, seconds: float
+) -> str:
     """The whole text.
 
     Args:

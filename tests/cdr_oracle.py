@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ class Expected:
     rejects: list[tuple[str, str]] = field(default_factory=list)  # (field, raw)
 
 
-@lru_cache(maxsize=None)
+@cache
 def party(text: str, region: str | None) -> str:
     text = text.strip()
     plain = text.translate(SEPARATORS)
@@ -60,7 +60,7 @@ def party(text: str, region: str | None) -> str:
     return text
 
 
-@lru_cache(maxsize=None)
+@cache
 def region_of(number: str) -> str:
     if not number.startswith("+"):
         return "ZZ"

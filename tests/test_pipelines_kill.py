@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import messy
-from callbeam_io.store import open_store
 from cdr_oracle import expect
 from live_process import LiveProcess
 from test_pipelines_run import check, write_directory
+
+from callbeam_io.store import open_store
 
 KILLS = 5
 
@@ -28,7 +29,8 @@ def test_five_kills_leave_the_rows_of_batch(tmp_path: Path) -> None:
     folder, url = tmp_path / "in", f"sqlite:///{tmp_path}/results.db"
     folder.mkdir()
     flags = [
-        "--input", f"dir://{folder}", "--directory", str(write_directory(tmp_path, listed)), "--window", "sliding:1d/2h",
+        "--input", f"dir://{folder}", "--directory", str(write_directory(tmp_path, listed)),
+        "--window", "sliding:1d/2h",
         "--snapshot_every", "1s", "--early_every", "1s", "--allowed_lateness", "400d",
     ]  # fmt: skip
     parts = [lines[i : i + 1000] for i in range(0, len(lines), 1000)]

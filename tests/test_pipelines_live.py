@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import messy
 import pytest
-from callbeam_io.store import open_store
 from cdr_oracle import expect
 from list_feed import ListFeed
 from test_pipelines_run import check, write_directory
 
+from callbeam_io.store import open_store
 from pipelines import options
 from pipelines.config import make_config
 from pipelines.engines import choose_engine
@@ -39,7 +38,12 @@ def shuffled(text: str, seed: int) -> str:
 
 @pytest.mark.parametrize(
     ("flag", "window"),
-    [("all", (0, 0)), ("fixed:1d", (86400, 86400)), ("sliding:1d/2h", (86400, 7200)), ("sliding:12h/5h", (43200, 18000))],
+    [
+        ("all", (0, 0)),
+        ("fixed:1d", (86400, 86400)),
+        ("sliding:1d/2h", (86400, 7200)),
+        ("sliding:12h/5h", (43200, 18000)),
+    ],
 )
 @pytest.mark.parametrize("order", ["given", "shuffled"])
 def test_the_rows_of_batch(tmp_path: Path, flag: str, window: tuple[int, int], order: str) -> None:
@@ -48,7 +52,9 @@ def test_the_rows_of_batch(tmp_path: Path, flag: str, window: tuple[int, int], o
     if order == "shuffled":
         text = shuffled(text, 1)
     feed = ListFeed(text, chunk=130, split_count=3)
-    ready = prepared(tmp_path, [feed], "--window", flag, "--directory", str(write_directory(tmp_path, listed)))
+    ready = prepared(
+        tmp_path, [feed], "--window", flag, "--directory", str(write_directory(tmp_path, listed))
+    )
     assert run_live(ready) == 0
     check(ready.config.output, expect(text, listed, window))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import messy
 import pytest
-from callbeam_io.store import open_store
 from cdr_oracle import Expected, expect
 
+from callbeam_io.store import open_store
 from pipelines.run import main
 from transforms.schema import TABLE_KEYS
 
@@ -31,7 +31,10 @@ def write_directory(folder: Path, listed: dict[str, str]) -> Path:
 def table_of(url: str, table: str) -> dict[tuple, dict[str, Any]]:
     keys = [k for k, _ in TABLE_KEYS[table]]
     rows = open_store(url).rows(table)
-    return {tuple(r[k] for k in keys): {k: v for k, v in r.items() if k not in LEFT_OUT and k not in keys} for r in rows}
+    return {
+        tuple(r[k] for k in keys): {k: v for k, v in r.items() if k not in LEFT_OUT and k not in keys}
+        for r in rows
+    }
 
 
 def check(url: str, expected: Expected) -> None:
@@ -73,7 +76,12 @@ def test_equals_the_oracle_on_prism(tmp_path: Path, prism_binary: Path) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "window"),
-    [("fixed:1d", (86400, 86400)), ("fixed:90m", (5400, 5400)), ("sliding:12h/5h", (43200, 18000)), ("sliding:1d/2h", (86400, 7200))],
+    [
+        ("fixed:1d", (86400, 86400)),
+        ("fixed:90m", (5400, 5400)),
+        ("sliding:12h/5h", (43200, 18000)),
+        ("sliding:1d/2h", (86400, 7200)),
+    ],
 )
 def test_windows(tmp_path: Path, flag: str, window: tuple[int, int]) -> None:
     text, listed = messy.csv_text(600, seed=3), messy.directory()
@@ -100,7 +108,10 @@ def test_many_files_count_as_one_input(tmp_path: Path) -> None:
             (folder / f"{number}.csv").write_bytes(part.replace("\n", "\r\n").encode("utf-8-sig"))
     (folder / "9.csv").write_text("")
     url = f"sqlite:///{tmp_path}/results.db"
-    assert main(["--input", str(folder), "--output", url, "--directory", str(write_directory(tmp_path, listed))]) == 0
+    assert (
+        main(["--input", str(folder), "--output", url, "--directory", str(write_directory(tmp_path, listed))])
+        == 0
+    )
     check(url, expect(text, listed))
 
 
@@ -120,7 +131,9 @@ def test_clusters_are_numbered_as_the_tags(tmp_path: Path) -> None:
     for caller in range(30):
         for call in range(4):
             called = "+12025550001" if caller % 2 else "+12025550002"
-            lines.append(f"{caller}-{call},+1202666{caller:04d},{called},2026-01-01T00:00:00Z,1,VOICE,0,ANSWERED")
+            lines.append(
+                f"{caller}-{call},+1202666{caller:04d},{called},2026-01-01T00:00:00Z,1,VOICE,0,ANSWERED"
+            )
     url = run(tmp_path, "\n".join([*lines, ""]), "--templates", "all,clusters", listed=listed)
     clusters = {r["tag"]: r["cluster"] for r in open_store(url).rows("subscribers")}
     assert clusters == {"Business": 0, "Education": 2}
@@ -185,7 +198,10 @@ def test_an_unknown_business_type_is_named(tmp_path: Path, capsys: pytest.Captur
     data = tmp_path / "cdrs.csv"
     data.write_text(messy.csv_text(10), encoding="utf-8")
     directory = write_directory(tmp_path, {"+12025550000": "Astrology"})
-    assert main(["--input", str(data), "--directory", str(directory), "--output", f"sqlite:///{tmp_path}/r.db"]) == 2
+    assert (
+        main(["--input", str(data), "--directory", str(directory), "--output", f"sqlite:///{tmp_path}/r.db"])
+        == 2
+    )
     assert "Astrology" in capsys.readouterr().err
 
 

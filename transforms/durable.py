@@ -62,8 +62,8 @@ def replay(shard: LiveShard, log: Iterable[Packet]) -> None:
     first = entries[0].tables
     base = int("callers" in first)
     if base:
-        log = from_batches(first["records"].to_batches() if "records" in first else [])
-        shard.restore([first["callers"]], first.get("cells"), log, last["counts"], last["watermark"])
+        kept = from_batches(first["records"].to_batches() if "records" in first else [])
+        shard.restore([first["callers"]], first.get("cells"), kept, last["counts"], last["watermark"])
     shown = max((i for i, p in enumerate(entries) if p.header["tick"]), default=-1)
     for number, packet in enumerate(entries[base:], base):
         if "records" in packet.tables:

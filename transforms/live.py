@@ -6,13 +6,12 @@ submitted again. State is in the global window with panes of its own; the engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from apache_beam.coders import VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
@@ -20,51 +19,15 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.utils.timestamp import Timestamp
 
 from transforms.columns.hashing import shard_of
-from transforms.columns.live import LivePlan, LiveShard
-from transforms.columns.live_tables import LiveTables
+from transforms.columns.live import LiveShard
 from transforms.columns.records import Records, from_batches
-from transforms.columns.templates import Reference
 from transforms.durable import DurableCells
+from transforms.live_collect import CollectFn
+from transforms.live_settings import LiveSettings
 from transforms.packets import Packet, PacketCoder
-from transforms.registry import LiveRun, live_run
 
 MICROS = 1_000_000
-_COMPACT_AFTER = 200
 _COUNTED = ("read", "rejected", "late")
-
-
-@dataclass(frozen=True)
-class LiveSettings:
-    """What the live steps need; picklable.
-
-    Attributes:
-        run_id: of the run.
-        live: templates, windows, lateness.
-        reference: gives types and directory; called on the worker, must cache.
-        shards: number of shards.
-        splits: number of readers that send elements.
-        durable: the engine keeps state: put all of it into Beam's state. Else it stays in this process and
-            the run saves it.
-    """
-
-    run_id: str
-    live: LivePlan
-    reference: Callable[[], Reference]
-    shards: int
-    splits: int
-    durable: bool
-
-    def new_shard(self) -> LiveShard:
-        """An empty shard."""
-        return LiveShard(self.live, self.reference())
-
-    def new_tables(self) -> LiveTables:
-        """The last step's memory, empty."""
-        return LiveTables(self.live, self.reference(), self.shards, self.splits)
-
-    def run(self) -> LiveRun:
-        """This process's state of the run."""
-        return live_run(self.run_id)
 
 
 @dataclass
@@ -84,7 +47,7 @@ class AnalyseLive(beam.PTransform):
             pcoll
             | "SpreadOverShards" >> beam.ParDo(_SpreadFn(self.settings)).with_output_types(keyed)
             | "KeepShards" >> beam.ParDo(_ShardFn(self.settings)).with_output_types(keyed)
-            | "CollectTables" >> beam.ParDo(_CollectFn(self.settings)).with_output_types(Packet)
+            | "CollectTables" >> beam.ParDo(CollectFn(self.settings)).with_output_types(Packet)
         )
 
 
@@ -120,11 +83,14 @@ def spread_live(packet: Packet, shards: int) -> Iterator[tuple[int, Packet]]:
         start = ends[k - 1] if k else 0
         tables = {"records": pa.Table.from_batches([batch.slice(start, ends[k] - start)])}
         first = k == used[0]
-        yield int(k), Packet({**rest, **counts} if first else rest, {**tables, **rejects} if first else tables)
+        yield (
+            int(k),
+            Packet({**rest, **counts} if first else rest, {**tables, **rejects} if first else tables),
+        )
 
 
 class _ShardFn(beam.DoFn):
-    """The one stateful step: keeps a shard, and says what changed at ticks, at ends of panes and at the end."""
+    """The stateful step: keeps a shard, and says what changed at ticks, at ends of panes and at the end."""
 
     STATE = BagStateSpec("state", PacketCoder())
     VERSION = ReadModifyWriteStateSpec("version", VarIntCoder())
@@ -201,7 +167,9 @@ def _first_pane_end(records: pa.Table, shard: LiveShard, pane: int) -> int | Non
     return int(ahead.min()) // pane * pane + pane if len(ahead) else None
 
 
-def take_packet(number: int, shard: LiveShard, packet: Packet, splits: int = 1) -> Iterator[tuple[int, Packet]]:
+def take_packet(
+    number: int, shard: LiveShard, packet: Packet, splits: int = 1
+) -> Iterator[tuple[int, Packet]]:
     """Feeds a packet to a shard, and gives what it has to say.
 
     Late corrections of panes that ended before are shown at the next tick.
@@ -224,7 +192,9 @@ def _records(packet: Packet) -> Records:
     return from_batches(table.to_batches() if table is not None else [])
 
 
-def cells_packet(number: int, shard: LiveShard, *, end: str | None = None, subscribers: bool = False) -> Packet:
+def cells_packet(
+    number: int, shard: LiveShard, *, end: str | None = None, subscribers: bool = False
+) -> Packet:
     """What changed in a shard since it was last asked, and its absolute counts.
 
     At the ``end`` of a split all subscribers are shown: their contact hours depend on everybody.
@@ -243,96 +213,3 @@ def cells_packet(number: int, shard: LiveShard, *, end: str | None = None, subsc
         "population": shard.callers.population.tolist(),
     }
     return Packet(header, tables)
-
-
-class _CollectFn(beam.DoFn):
-    """The last step: sums over shards, and passes rows on to be written."""
-
-    STATE = BagStateSpec("tables", PacketCoder())
-
-    def __init__(self, settings: LiveSettings) -> None:
-        self._settings = settings
-
-    def process(
-        self, element: tuple[int, Packet], state: Any = beam.DoFn.StateParam(STATE)
-    ) -> Iterator[Packet]:
-        packet = element[1]
-        run = self._settings.run()
-        tables = self._tables(run, state, packet)
-        yield from self._counted(run, collect(tables, packet))
-
-    def _tables(self, run: LiveRun, state: Any, packet: Packet) -> LiveTables:
-        fresh = run.tables is None
-        tables = run.last(self._settings.new_tables)
-        if self._settings.durable:
-            if fresh:
-                for known in state.read():
-                    remember(tables, known, quiet=True)
-            self._keep(tables, state, packet)
-        return tables
-
-    def _keep(self, tables: LiveTables, state: Any, packet: Packet) -> None:
-        """Adds to the engine's log of what shards said; now and then it is replaced by what it comes to."""
-        tables.entries += 1
-        state.add(Packet(packet.header, {n: t for n, t in packet.tables.items() if n == "cells"}))
-        if tables.entries >= _COMPACT_AFTER:
-            remember(tables, packet)
-            state.clear()
-            for shard in sorted(tables.counts):
-                state.add(Packet(tables.header_of(shard), {"cells": tables.cells_of(shard)}))
-            tables.entries = 0
-
-    def _counted(self, run: LiveRun, outputs: list[Packet]) -> Iterator[Packet]:
-        run.flow.begin(len(outputs))
-        run.flow.finish()
-        yield from outputs
-
-
-def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None:
-    """Takes in what a shard says."""
-    header = packet.header
-    if "cells" in packet.tables:
-        tables.put(header["shard"], packet.tables["cells"], quiet=quiet)
-    if "counts" in header:
-        tables.put_counts(header["shard"], dict(header["counts"]), header["population"])
-    if header.get("watermark"):
-        tables.advance(header["watermark"])
-    if header.get("end") is not None:
-        tables.ends.add((header["shard"], header["end"]))
-
-
-def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
-    """Rows of the result tables that follow from what one shard says."""
-    remember(tables, packet)
-    out = {n: t for n, t in packet.tables.items() if n == "rejects"}
-    out |= {name: rows.to_arrow() for name, rows in tables.rows().items()}
-    if "subscribers" in packet.tables:
-        rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
-        hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
-        out["subscribers"] = tables.subscriber_rows(rows, hours).to_arrow()
-    if not out and packet.header.get("end") is None:
-        return []
-    return [Packet({"counts": tables.total_counts(), "ended": tables.ended}, out)]
-
-
-@dataclass
-class CountWritten(beam.PTransform):
-    """What the sink gives for each packet -> nothing; the packets count as worked off.
-
-    Attributes:
-        settings: of the live steps.
-    """
-
-    settings: LiveSettings
-
-    def expand(self, pcoll: beam.PCollection[int]) -> beam.PCollection[int]:
-        """One step."""
-        return pcoll | "CountWritten" >> beam.ParDo(_WrittenFn(self.settings)).with_output_types(int)
-
-
-class _WrittenFn(beam.DoFn):
-    def __init__(self, settings: LiveSettings) -> None:
-        self._settings = settings
-
-    def process(self, rows: int) -> None:
-        self._settings.run().flow.finish()

@@ -65,12 +65,16 @@ RECORDS: Final = pa.schema(
     [
         pa.field("caller", pa.int64(), nullable=False),  # party code, see below
         pa.field("called", pa.int64(), nullable=False),
-        pa.field("id_hash", pa.uint64(), nullable=False),  # of the id, of the whole record where there is none
+        pa.field(
+            "id_hash", pa.uint64(), nullable=False
+        ),  # of the id, of the whole record where there is none
         pa.field("start", pa.int64(), nullable=False),  # microseconds since 1970 UTC
         pa.field("offset", pa.int32(), nullable=False),  # seconds to add to UTC for the record's local time
         pa.field("duration", pa.int32(), nullable=False),  # whole seconds
         pa.field("charge", pa.int64(), nullable=False),  # millionths
-        pa.field("kind", pa.uint8(), nullable=False),  # call_type * 4 + call_result (positions in the tuples above)
+        pa.field(
+            "kind", pa.uint8(), nullable=False
+        ),  # call_type * 4 + call_result (positions in the tuples above)
         pa.field("called_type", pa.uint8(), nullable=False),  # position in the list of business types
         pa.field("called_region", pa.uint16(), nullable=False),  # position in columns.regions.REGIONS
         # Text only where it is needed, null (or the column absent) elsewhere:
@@ -99,7 +103,13 @@ ALL_END: Final = "9999-12-31 00:00:00"
 TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 _WINDOW = (("window_start", "time"),)
-_COUNTS = (("window_end", "time"), ("calls", "int"), ("answered", "int"), ("messages", "int"), ("duration_s", "int"))
+_COUNTS = (
+    ("window_end", "time"),
+    ("calls", "int"),
+    ("answered", "int"),
+    ("messages", "int"),
+    ("duration_s", "int"),
+)
 
 TABLE_KEYS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "duration_by_hour": (*_WINDOW, ("hour", "int")),

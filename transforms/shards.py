@@ -197,8 +197,12 @@ class _GatherFn(beam.CombineFn):
         return [packet for packets in accumulators for packet in packets]
 
     def extract_output(self, accumulator: list[Packet]) -> Packet:
-        names = {n for p in accumulator for n in p.tables if n in (*_PER_SUBSCRIBER, "subscribers", "rejects")}
-        tables = {n: pa.concat_tables([p.tables[n] for p in accumulator if n in p.tables]) for n in sorted(names)}
+        names = {
+            n for p in accumulator for n in p.tables if n in (*_PER_SUBSCRIBER, "subscribers", "rejects")
+        }
+        tables = {
+            n: pa.concat_tables([p.tables[n] for p in accumulator if n in p.tables]) for n in sorted(names)
+        }
         return Packet({"counts": {}}, tables)
 
 
@@ -266,4 +270,3 @@ def template_transforms() -> dict[str, type[_OneTemplate]]:
         "type_graph": GraphTypes,
         "clusters": ClusterSubscribers,
     }
-

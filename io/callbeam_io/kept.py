@@ -8,7 +8,7 @@ crash left behind is not seen and is swept up by the next run.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 _MICROS_PER_DAY: Final = 86_400_000_000
 
@@ -110,5 +109,3 @@ def ipc_bytes(table: pa.Table) -> bytes:
 def from_ipc_bytes(payload: bytes) -> pa.Table:
     """The inverse of `ipc_bytes`."""
     return pa.ipc.open_stream(pa.py_buffer(payload)).read_all()
-
-

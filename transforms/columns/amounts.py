@@ -36,7 +36,9 @@ def parse_charge(column: pl.Series) -> Amounts:
 def _parse(column: pl.Series, scale: int, most: int) -> Amounts:
     empty = column.is_null().to_numpy()
     if column.dtype.is_integer():
-        return _checked(column.cast(pl.Float64).fill_null(0).to_numpy() * scale, empty, ~empty, scale, most, column)
+        return _checked(
+            column.cast(pl.Float64).fill_null(0).to_numpy() * scale, empty, ~empty, scale, most, column
+        )
     if column.dtype == pl.String:
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count() == column.null_count():

@@ -85,9 +85,14 @@ class Callers:
 
     def _empty_columns(self) -> dict[str, NDArray[np.generic]]:
         widths = {"types": len(self._types.names), "weekdays": 7, "hours": HOURS}
-        columns: dict[str, NDArray[np.generic]] = {"last": np.empty(0, np.int64), "first": np.empty(0, np.int64)}
+        columns: dict[str, NDArray[np.generic]] = {
+            "last": np.empty(0, np.int64),
+            "first": np.empty(0, np.int64),
+        }
         for name in self._summed():
-            columns[name] = np.zeros((0, widths[name]), np.uint32) if name in widths else np.zeros(0, np.int64)
+            columns[name] = (
+                np.zeros((0, widths[name]), np.uint32) if name in widths else np.zeros(0, np.int64)
+            )
         return columns
 
     def _keep_texts(
@@ -175,7 +180,11 @@ class Callers:
             columns[name] = (
                 pa.FixedSizeListArray.from_arrays(values, column.shape[1]) if column.ndim > 1 else values
             )
-        for name, texts in (("text", self._text), ("account", self._account), ("account_id", self._account_id)):
+        for name, texts in (
+            ("text", self._text),
+            ("account", self._account),
+            ("account_id", self._account_id),
+        ):
             columns[name] = pa.array(list(texts[at]), pa.large_string())
         columns["account_start"] = pa.array(self._account_start[at])
         return pa.table(columns)
@@ -185,7 +194,9 @@ class Callers:
         at = self._positions(saved.column("caller").to_numpy())
         for name, column in self._columns.items():
             values = saved.column(name).combine_chunks()
-            column[at] = values.flatten().to_numpy().reshape(len(at), -1) if column.ndim > 1 else values.to_numpy()
+            column[at] = (
+                values.flatten().to_numpy().reshape(len(at), -1) if column.ndim > 1 else values.to_numpy()
+            )
         self._text[at], self._account[at], self._account_id[at] = (
             saved.column(n).to_numpy() for n in ("text", "account", "account_id")
         )

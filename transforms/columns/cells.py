@@ -70,7 +70,10 @@ class CellSums:
         measures = np.stack([classes < 2, classes == 1, classes == 2, talk], axis=1).astype(np.int64)
         for cells in layout.cells(records, reference):
             used, inverse = np.unique(cells, return_inverse=True)
-            sums = [np.bincount(inverse, weights=measures[:, m], minlength=len(used)) for m in range(len(MEASURES))]
+            sums = [
+                np.bincount(inverse, weights=measures[:, m], minlength=len(used))
+                for m in range(len(MEASURES))
+            ]
             self._accumulate(used, np.rint(np.stack(sums, axis=1)).astype(np.int64))
 
     def _accumulate(self, cells: NDArray[np.int64], sums: NDArray[np.int64]) -> None:
@@ -125,7 +128,9 @@ def cells_table(cells: NDArray[np.int64], sums: NDArray[np.int64]) -> pa.Table:
 def from_cells_table(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The inverse of `cells_table`."""
     columns = [table.column(m).to_numpy() for m in MEASURES]
-    return table.column("cell").to_numpy(), np.stack(columns, axis=1) if columns else np.empty((0, 4), np.int64)
+    return table.column("cell").to_numpy(), np.stack(columns, axis=1) if columns else np.empty(
+        (0, 4), np.int64
+    )
 
 
 def windows_to_write(cells: NDArray[np.int64], layout: Layout) -> NDArray[np.int64]:

@@ -45,13 +45,21 @@ def distinct_records(records: Records) -> Distinct:
         return Distinct(records, 0, 0)
     kept = records.take(first)
     again = records.take(~first)
-    return Distinct(kept, len(again), _conflicts(kept, keys.filter(pl.Series(first)), again, keys.filter(pl.Series(~first))))
+    return Distinct(
+        kept,
+        len(again),
+        _conflicts(kept, keys.filter(pl.Series(first)), again, keys.filter(pl.Series(~first))),
+    )
 
 
 def _conflicts(kept: Records, kept_keys: pl.Series, again: Records, again_keys: pl.Series) -> int:
     """How many of ``again`` differ from the record of ``kept`` with the same key."""
     where = pl.DataFrame({"key": kept_keys}).with_row_index("row")
-    rows = pl.DataFrame({"key": again_keys}).join(where, on="key", how="left", maintain_order="left")["row"].to_numpy()
+    rows = (
+        pl.DataFrame({"key": again_keys})
+        .join(where, on="key", how="left", maintain_order="left")["row"]
+        .to_numpy()
+    )
     return int(unequal(kept.take(rows.astype(np.int64)), again).sum())
 
 

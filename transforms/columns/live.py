@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transforms.columns.analysis import Plan
 from transforms.columns.callers import Callers
 from transforms.columns.cells import CellSums, Layout, cells_table, from_cells_table
-from transforms.columns.records import Records, concat, from_batches
+from transforms.columns.records import Records, concat
 from transforms.columns.seen import SeenRecords
 from transforms.columns.subscribers import subscriber_rows
 from transforms.columns.templates import Reference

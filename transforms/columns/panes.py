@@ -58,7 +58,11 @@ def _cell_sums(
 
 
 def _frame(panes: NDArray[np.int64], keys: NDArray[np.int64], sums: list[NDArray[np.int64]]) -> pl.DataFrame:
-    columns = {"pane": panes.astype(np.int64), "key": keys.astype(np.int64), **dict(zip(MEASURES, sums, strict=True))}
+    columns = {
+        "pane": panes.astype(np.int64),
+        "key": keys.astype(np.int64),
+        **dict(zip(MEASURES, sums, strict=True)),
+    }
     return pl.DataFrame(columns)
 
 

@@ -93,7 +93,9 @@ def from_batches(batches: list[pa.RecordBatch]) -> Records:
     """
     if not batches:
         batches = [pa.RecordBatch.from_pylist([], schema=pa.schema([RECORDS.field(n) for n in _NUMERIC]))]
-    numeric = {n: np.concatenate([b.column(n).to_numpy(zero_copy_only=True) for b in batches]) for n in _NUMERIC}
+    numeric = {
+        n: np.concatenate([b.column(n).to_numpy(zero_copy_only=True) for b in batches]) for n in _NUMERIC
+    }
     present = [n for n in _TEXT if any(n in b.schema.names for b in batches)]
     return Records(**numeric, text={n: _text_column(batches, n) for n in present})
 

@@ -58,7 +58,11 @@ class SeenRecords:
             return
         size = len(self._table)
         keep = self._second[:size] >= second
-        keys, content, seconds = self._table.keys[keep].copy(), self._content[:size][keep], self._second[:size][keep]
+        keys, content, seconds = (
+            self._table.keys[keep].copy(),
+            self._content[:size][keep],
+            self._second[:size][keep],
+        )
         self._table = KeyTable(len(keys))
         self._table.find_or_add(keys)
         self._content, self._second = content.copy(), seconds.copy()

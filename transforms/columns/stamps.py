@@ -41,7 +41,12 @@ def parse_stamps(column: pl.Series, timezone: str) -> Stamps:
         return _typed(column.dt.cast_time_unit("us"), timezone)
     text = column if column.dtype == pl.String else column.cast(pl.String)
     lengths = text.str.len_bytes()
-    if len(text) and text.null_count() == 0 and (lengths == _BASE_LENGTH + 1).all() and text.str.ends_with("Z").all():
+    if (
+        len(text)
+        and text.null_count() == 0
+        and (lengths == _BASE_LENGTH + 1).all()
+        and text.str.ends_with("Z").all()
+    ):
         fast = text.str.to_datetime(_LAYOUT + "Z", time_unit="us", strict=False)
         if fast.null_count() == 0:
             nothing = np.zeros(len(text), np.bool_)
@@ -79,7 +84,9 @@ def _base_times(text: pl.Series) -> pl.Series:
     base = text.str.slice(0, _BASE_LENGTH)
     spaced = base.str.slice(10, 1) == " "
     if spaced.any():
-        base = pl.select(pl.when(spaced).then(base.str.slice(0, 10) + "T" + base.str.slice(11)).otherwise(base)).to_series()
+        base = pl.select(
+            pl.when(spaced).then(base.str.slice(0, 10) + "T" + base.str.slice(11)).otherwise(base)
+        ).to_series()
     return base.str.to_datetime(_LAYOUT, time_unit="us", strict=False)
 
 
@@ -132,7 +139,9 @@ def _typed(column: pl.Series, timezone: str) -> Stamps:
         local = filled.dt.convert_time_zone(timezone).dt.replace_time_zone(None).to_physical().to_numpy()
         offset = local - utc
     utc = np.where(empty, 0, utc)
-    return Stamps(utc, (np.where(empty, 0, offset) // 1_000_000).astype(np.int32), empty, np.zeros(len(utc), np.bool_))
+    return Stamps(
+        utc, (np.where(empty, 0, offset) // 1_000_000).astype(np.int32), empty, np.zeros(len(utc), np.bool_)
+    )
 
 
 def _to_utc(local: pl.Series, timezone: str) -> NDArray[np.int64]:

@@ -59,7 +59,13 @@ class SubscriberCounts:
         taken = {}
         for f in fields(self):
             column = getattr(self, f.name)
-            taken[f.name] = column.gather(rows) if isinstance(column, pl.Series) else column[rows] if column is not None else None
+            taken[f.name] = (
+                column.gather(rows)
+                if isinstance(column, pl.Series)
+                else column[rows]
+                if column is not None
+                else None
+            )
         return SubscriberCounts(**taken)
 
 

@@ -73,7 +73,9 @@ def parse_window(text: str, flag: str = "--window") -> Window:
         raise OptionError(f"{flag} {text!r}", expected)
     seconds = [_window_length(part, text, flag, expected) for part in parts]
     if seconds[-1] > seconds[0]:
-        raise OptionError(f"{flag} {text!r}", "a slide not longer than the window", "records would be in no window")
+        raise OptionError(
+            f"{flag} {text!r}", "a slide not longer than the window", "records would be in no window"
+        )
     return Window(seconds[0], seconds[-1])
 
 

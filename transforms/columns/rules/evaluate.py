@@ -85,9 +85,12 @@ def evaluate(
     scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
     found, changed = [], dict[str, RuleMemory]()
     for turn, of_rule in zip(turns, leaves, strict=True):
+        mine = (only or {}).get(turn.position)
+        if mine is not None and not len(mine) and not turn.begins:
+            continue
         rule_id = turn.active.rule.rule_id
         old = changed.get(rule_id, memory.of(rule_id))
-        fired, changed[rule_id] = _decide(turn, of_rule, scene, old, (only or {}).get(turn.position))
+        fired, changed[rule_id] = _decide(turn, of_rule, scene, old, mine)
         found.append(fired)
     return gather(found), memory.replaced(changed)
 

@@ -46,6 +46,13 @@ def pick(where: Spans, limits: Limits, memory: RuleMemory, table: Table) -> Ints
     )
 
 
+def spent(limits: Limits, memory: RuleMemory, upto: int) -> Ints:
+    """Subscribers whom a rule cannot fire for before or at second ``upto``, whatever they do; ascending codes."""
+    none_left = _left(limits, memory.count, memory.barred) == 0
+    cooling = (memory.last != NEVER) & (memory.last > upto - limits.cooldown)
+    return memory.codes[none_left | cooling]
+
+
 def _left(limits: Limits, count: NDArray[np.int32], barred: Bools) -> Ints:
     """How many firings each subscriber may still have."""
     most = np.full(len(count), _UNLIMITED)

@@ -17,11 +17,12 @@ import numpy as np
 from transforms.columns.rules.arrays import Bools, Ints, find
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firings import Firings, gather
+from transforms.columns.rules.firing import spent
 from transforms.columns.rules.history import EARLIEST, History
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import NEVER, Memory, RuleMemory
 from transforms.columns.rules.people import Context
-from transforms.columns.rules.plan import Filter, Leaf, leaves_of
+from transforms.columns.rules.plan import Filter, Leaf, least_interactions, leaves_of
 from transforms.columns.rules.table import abroad, passing
 from transforms.columns.rules.turns import Turn, turns_of
 from transforms.rules.language import ActiveRule, Condition, Group
@@ -85,16 +86,20 @@ class Changes:
 
     def of(self, turn: Turn, memory: Memory) -> Ints:
         """Ascending codes of those for whom a rule may fire that had begun before."""
-        rule = turn.active.rule
+        rule, remembered = turn.active.rule, memory.of(turn.active.rule.rule_id)
+        ready = leaves_of(rule, self.context.words, self.pane)
         found = [self._new_or_late]
-        for leaf, enters, leaves in _ways(rule.when, "when", leaves_of(rule, self.context.words, self.pane)):
+        for leaf, enters, leaves in _ways(rule.when, "when", ready):
             if enters:
                 found.append(self._move(0).callers(leaf.filter))
             if leaves and leaf.panes is not None:
                 found.append(self._move(leaf.panes).callers(leaf.filter))
         if rule.limits.repeat == "always":
-            found.append(self._cooled(memory.of(rule.rule_id), rule.limits.cooldown))
-        return _union(found)
+            found.append(self._cooled(remembered, rule.limits.cooldown))
+        codes = _union(found)
+        codes = codes[~find(spent(rule.limits, remembered, self.upto), codes)[1]]
+        least = least_interactions(rule.when, "when", ready)
+        return codes if least < 2 else codes[self.history.count(codes) >= least]
 
     def since(self, turns: Sequence[Turn]) -> int | None:
         """The second from which on interactions matter to rules; None: all of them do."""

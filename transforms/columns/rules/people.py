@@ -113,13 +113,19 @@ class People:
 
     def seeing(self, callers: Ints, starts: Ints) -> People:
         """The same subscribers and those of these records, with the earlier first second of each."""
-        if not len(callers):
+        codes, row = np.unique(callers, return_inverse=True)
+        earliest = np.full(len(codes), np.iinfo(np.int64).max)
+        np.minimum.at(earliest, row, starts)
+        position, there = find(self.codes, codes)
+        known, place = position[there], np.searchsorted(self.codes, codes[~there])
+        first = self.first
+        if (earliest[there] < first[known]).any():
+            first = first.copy()
+            first[known] = np.minimum(first[known], earliest[there])
+        elif len(known) == len(codes):
             return self
-        codes = np.union1d(self.codes, callers)
-        first = np.full(len(codes), np.iinfo(np.int64).max)
-        first[np.searchsorted(codes, self.codes)] = self.first
-        np.minimum.at(first, np.searchsorted(codes, callers), starts)
-        return People(codes, first, self.older)
+        everybody = np.insert(self.codes, place, codes[~there])
+        return People(everybody, np.insert(first, place, earliest[~there]), self.older)
 
     def of(self, codes: Ints) -> People:
         """Only those of these ascending codes that have been seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Final, Literal
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
 from transforms.columns.rules.people import HOURS, WEEKDAYS, Words
 from transforms.rules.check import check_pane
-from transforms.rules.language import FIELDS, Condition, Rule, Where, conditions
+from transforms.rules.language import FIELDS, Condition, Group, Rule, Where, conditions
 from transforms.schema import CALL_RESULTS, CALL_TYPES
 
 Column = Literal["kind", "called_type", "called_region", "hour", "weekday"]
@@ -80,6 +81,16 @@ class Leaf:
     def family(self) -> str:
         """The family of its field."""
         return FIELDS[self.condition.field].family
+
+    @property
+    def least(self) -> int:
+        """How many interactions there have to be in its window, at least, for it to be true."""
+        if self.family == "own" or (self.family == "profile" and self.panes is None):
+            return 0  # these hold without any that are kept
+        if self.family == "profile":
+            return 1
+        low = min((low for low, _ in self.ranges), default=0)
+        return min(low, 1) if self.family == "sum" else low
 
     @property
     def rises(self) -> bool:
@@ -201,3 +212,13 @@ def _passing(key: str, values: set[int | str], words: Words) -> tuple[Column, se
             return "hour", {int(v) for v in values}
         case _:
             return "weekday", {int(v) for v in values}
+
+
+def least_interactions(node: Condition | Group, path: str, leaves: Mapping[str, Leaf]) -> int:
+    """How many interactions a subscriber has to have, at least, for a node of a rule's tree to hold."""
+    if isinstance(node, Condition):
+        return leaves[path].least
+    if node.negated:
+        return 0
+    children = [least_interactions(child, f"{path}.rules[{k}]", leaves) for k, child in enumerate(node.rules)]
+    return max(children) if node.combinator == "and" else min(children)
