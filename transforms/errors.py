@@ -1,13 +1,13 @@
 """The errors of callbeam.
 
-    CallbeamError                 everything that callbeam raises on purpose
-    |- RequestError               the request was wrong, found before anything started (exit status 2)
-    |  |- InputError              an input that is missing, unreadable or of no known format
-    |  |- OptionError             a flag with a value that cannot be
-    |  |- RuleError               a rule that cannot be read
-    |- RunError                   the run failed (exit status 1)
-       |- TooManyRejects          more rejects than --max_bad_ratio allows
-       |- StoreError              the result store could not be read or written
+CallbeamError                 everything that callbeam raises on purpose
+|- RequestError               the request was wrong, found before anything started (exit status 2)
+|  |- InputError              an input that is missing, unreadable or of no known format
+|  |- OptionError             a flag with a value that cannot be
+|  |- RuleError               a rule that cannot be read
+|- RunError                   the run failed (exit status 1)
+   |- TooManyRejects          more rejects than --max_bad_ratio allows
+   |- StoreError              the result store could not be read or written
 """
 
 from __future__ import annotations

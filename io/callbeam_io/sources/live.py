@@ -118,7 +118,9 @@ class LiveReader:
                 split.watermark = self.watermarks.get(live.feed.name)
                 self._splits.append(split)
         for split in self._splits:
-            thread = threading.Thread(target=self._read, args=(split,), name=f"read {split.name}", daemon=True)
+            thread = threading.Thread(
+                target=self._read, args=(split,), name=f"read {split.name}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -223,7 +225,9 @@ class LiveReader:
 
     def _bare(self, flags: dict[str, Any]) -> Any:
         if flags.get("end"):
-            self._mark = max((s.watermark for s in self._splits if s.watermark is not None), default=self._mark)
+            self._mark = max(
+                (s.watermark for s in self._splits if s.watermark is not None), default=self._mark
+            )
         return self.prepare.finish(None, None, {**self._header(), **flags})
 
     @property

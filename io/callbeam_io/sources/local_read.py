@@ -70,7 +70,9 @@ class _LocalReadEvaluator(_TransformEvaluator):
             time.sleep(_PAUSE)
         if watermark >= MAX_TIMESTAMP:
             return TransformResult(self, bundles, [], None, {None: MAX_TIMESTAMP})
-        again = self._evaluation_context.create_bundle(pvalue.PBegin(self._applied_ptransform.transform.pipeline))
+        again = self._evaluation_context.create_bundle(
+            pvalue.PBegin(self._applied_ptransform.transform.pipeline)
+        )
         return TransformResult(self, bundles, [again], None, {None: watermark})
 
 

@@ -181,7 +181,9 @@ class FeedSource(UnboundedSource):
             for name in live.feed.splits():
                 only = replace(live, feed=OneSplit(live.feed, name))
                 key = f"{self.key}/{number}/{name}"
-                parts.append(FeedSource(key, [only], self.prepare, self._coder, self._tick_every, self._drained))
+                parts.append(
+                    FeedSource(key, [only], self.prepare, self._coder, self._tick_every, self._drained)
+                )
         return parts
 
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> UnboundedReader:
