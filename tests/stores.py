@@ -25,7 +25,8 @@ def _server() -> str:
     """One server for the whole test run."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(postgres_server(Path(tempfile.mkdtemp(prefix="callbeam-postgres-log-"))))
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="callbeam-postgres-log-"))
+    return stack.enter_context(postgres_server(Path(folder)))
 
 
 def postgres_url() -> str:

@@ -56,8 +56,7 @@ class BackgroundWriter:
     """Takes tables in order and writes them on a thread of its own; what waits may share a transaction.
 
     Rows of fresh runs (``append``) are held back until there are `GATHER_ROWS` of them, or `flush`; all else
-    is written at once. After a failure everything raises it: what was waiting is lost, and whoever put it has
-    to begin again with a new writer.
+    is written at once. After a failure everything raises it: what was waiting is lost.
 
     Args:
         writer: does the writing; it may be used beside this.
@@ -76,8 +75,12 @@ class BackgroundWriter:
         self._thread.start()
 
     @property
-    def usable(self) -> bool:
-        """Whether it takes tables: not closed, nothing failed."""
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def _usable(self) -> bool:
         return self._error is None and not self._closed
 
     def put(
@@ -96,7 +99,7 @@ class BackgroundWriter:
         ready = {name: for_store(table_named(name), rows) for name, rows in tables.items()}
         job = _Job(run_id, ready, append, dict(counts or {}), also)
         with self._changed:
-            while self._jobs and self._bytes() + job.size > self._max_bytes and self.usable:
+            while self._jobs and self._bytes() + job.size > self._max_bytes and self._usable:
                 self._hurry = self._put
                 self._changed.notify_all()
                 self._changed.wait()
@@ -110,7 +113,7 @@ class BackgroundWriter:
         with self._changed:
             wanted = self._hurry = self._put
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._done >= wanted or not self.usable)
+            self._changed.wait_for(lambda: self._done >= wanted or not self._usable)
             self._raise()
 
     def close(self) -> None:

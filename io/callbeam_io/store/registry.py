@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import threading
-from contextlib import suppress
 from typing import Final
 
 from callbeam_io.store.background import BackgroundWriter
@@ -18,18 +17,15 @@ _guard = threading.Lock()
 
 
 def writer_for(url: str) -> BackgroundWriter:
-    """The one background writer of this process for a store, made where there is none or the last one failed.
+    """The one background writer of this process for a store, made where there is none.
 
-    Steps of a pipeline that are set up again for each bundle share it and its connection.
+    Steps of a pipeline that are set up again for each bundle share it and its connection. One that has failed
+    stays, until `close_writers`: rows of several steps were lost with it, and each of them has to hear of it.
     """
     key = (os.getpid(), url)  # a forked child must not use its parent's connections
     with _guard:
         writer = _writers.get(key)
-        if writer is not None and not writer.usable:
-            with suppress(StoreError):  # whoever used it has heard, or will when flushing
-                writer.close()
-            writer = None
-        if writer is None:
+        if writer is None or writer.closed:
             writer = _writers[key] = BackgroundWriter(open_writer(url))
         return writer
 
