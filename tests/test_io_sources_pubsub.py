@@ -1,5 +1,6 @@
 """Pub/Sub: pulled into a spool, acknowledged then, every message once whatever dies in between."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -17,7 +18,7 @@ from callbeam_io.sources import spool
 from callbeam_io.sources.feeds import Chunk
 from callbeam_io.sources.registry import open_feed
 from callbeam_io.sources.spool import Spool
-from transforms.errors import InputError, StoreError
+from transforms.errors import InputError, RunError, StoreError
 
 if TYPE_CHECKING:
     from servers.pubsub import PubSubEmulator
@@ -43,7 +44,7 @@ def topic(emulator: "PubSubEmulator") -> Iterator[str]:
 
 def feed_of(subscription: str, folder: Path) -> "PubSubFeed":
     feed: PubSubFeed = pubsub.open_pubsub(f"pubsub://{subscription}", "auto", "UTC", folder)
-    return feed
+    return dataclasses.replace(feed, spool=folder)
 
 
 def ids(first: int, end: int) -> list[str]:
@@ -252,6 +253,19 @@ def test_a_position_inside_a_segment_that_is_gone_is_refused(
     with pytest.raises(StoreError, match="no segment 5"):
         feed.open("messages", [5, 3])
     feed.open("messages", [5, 0]).close()
+
+
+def test_a_defect_in_pulling_ends_the_reading(
+    emulator: "PubSubEmulator", topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> float:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pubsub_pull.Puller, "_step", broken)
+    reader = feed_of(emulator.new_subscription(topic), tmp_path).open("messages", None)
+    with pytest.raises(RunError, match="pulling failed"):
+        read_rows(reader, 1)
+    reader.close()
 
 
 def _no_space(_: int) -> None:

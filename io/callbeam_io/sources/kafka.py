@@ -54,18 +54,15 @@ class KafkaFeed:
 
     def _partitions(self) -> list[int]:
         words: list[str] = []
+        settings = {**self.address.reading(), "error_cb": lambda error: words.append(error.str())}
         try:
-            consumer = Consumer(
-                {**self.address.reading(), "error_cb": lambda error: words.append(error.str())}
-            )
+            consumer = Consumer(settings)
         except KafkaException as error:
             raise InputError(
                 f"--input {self.name}: {_said(error)}", "settings that librdkafka knows"
             ) from None
         try:
-            topic = consumer.list_topics(self.address.topic, timeout=_CHECK_TIMEOUT).topics[
-                self.address.topic
-            ]
+            found = consumer.list_topics(self.address.topic, timeout=_CHECK_TIMEOUT)
         except KafkaException as error:
             consumer.poll(0)  # lets the client say what it met
             reason = "; ".join(dict.fromkeys([*words[-2:], _said(error)]))
@@ -74,6 +71,7 @@ class KafkaFeed:
             ) from None
         finally:
             consumer.close()
+        topic = found.topics[self.address.topic]
         if topic.error is not None:
             raise InputError(f"--input {self.name}: {topic.error.str()}", "a topic that is there")
         return sorted(topic.partitions)
@@ -95,7 +93,6 @@ class KafkaReader:
         self._pace = Pace(most=10_000)
         self._trouble: str | None = None
         self._mend_at, self._backoff = 0.0, _BACKOFF[0]
-        self._lost = False
         self._lag: int | None = None
         self._lag_at = 0.0
         self._lock = threading.Lock()
@@ -153,9 +150,8 @@ class KafkaReader:
         offsets = [message.offset() for message in messages]
         batch = parse_messages(self._parser, payloads, offsets, f"{self._topic}/{self._partition}")
         size = sum(map(len, payloads))
-        self._next = offsets[-1] + 1
         self._pace.saw(len(messages), batch.num_rows, size)
-        return Chunk(batch, self._next, size)
+        return Chunk(batch, offsets[-1] + 1, size)
 
     def _good(self, messages: list[Message]) -> list[Message]:
         """The messages among what came; notes what else came."""
@@ -165,6 +161,7 @@ class KafkaReader:
             if error is not None:
                 self._noted(error)
         if good:
+            self._next = good[-1].offset() + 1
             self._well()
         return good
 

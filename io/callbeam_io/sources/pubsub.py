@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from callbeam_io.sources.feeds import Chunk, Position, SplitReader
 from callbeam_io.sources.messages import CHUNK_BYTES, Pace, parse_messages
 from callbeam_io.sources.pubsub_pull import Puller, reason_of, subscriber
 from callbeam_io.sources.spool import Segment, Spool
-from transforms.errors import InputError, StoreError
+from transforms.errors import InputError, RunError, StoreError
 
 _CHECK_TIMEOUT: Final = 5.0
 _EXPECTED: Final = "pubsub://projects/PROJECT/subscriptions/NAME"
@@ -88,7 +89,10 @@ class PubSubReader:
 
         Raises:
             StoreError: the spool cannot be read.
+            RunError: pulling ended.
         """
+        if self._puller.failure is not None:
+            raise RunError(f"{self._feed.subscription}: pulling failed") from self._puller.failure
         if self._spool.first_after(self._segment, timeout) is None:
             return None
         ids: list[str] = []
@@ -157,8 +161,8 @@ class PubSubReader:
             )
 
 
-def open_pubsub(text: str, input_format: str, timezone: str, folder: Path) -> PubSubFeed:
-    """The feed of a ``pubsub://`` input; ``folder`` is for its spool.
+def open_pubsub(text: str, input_format: str, timezone: str, spool: Path) -> PubSubFeed:
+    """The feed of a ``pubsub://`` input; its spool is a folder of its own in ``spool``.
 
     Raises:
         InputError: it cannot be read.
@@ -166,4 +170,5 @@ def open_pubsub(text: str, input_format: str, timezone: str, folder: Path) -> Pu
     found = _INPUT.fullmatch(text)
     if not found:
         raise InputError(f"--input {text}", _EXPECTED)
-    return PubSubFeed(found[1], message_parser(input_format, timezone), folder)
+    name = "-".join(found[1].split("/")[1::2]) + f"-{hashlib.sha256(found[1].encode()).hexdigest()[:8]}"
+    return PubSubFeed(found[1], message_parser(input_format, timezone), spool.absolute() / name)

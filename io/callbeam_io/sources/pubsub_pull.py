@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import grpc
 from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
@@ -26,7 +27,7 @@ _ACK_TIMEOUT: Final = 10.0
 _GATHER: Final = 0.1
 """Seconds between pulls that find little, so that segments are not too many."""
 _BACKOFF: Final = (0.5, 10.0)
-_DIRECTORY_FULL: Final = 0.2
+_FULL_PAUSE: Final = 0.2
 
 
 def subscriber() -> SubscriberClient:
@@ -49,6 +50,7 @@ class Puller:
         self._messages = 50
         self._backoff = _BACKOFF[0]
         self.trouble: str | None = None
+        self.failure: Exception | None = None
         self.drained = False
         """Whether the last pull found less than it asked for."""
         self._thread = threading.Thread(target=self._run, name=f"pull {subscription}", daemon=True)
@@ -67,12 +69,15 @@ class Puller:
     def _run(self) -> None:
         while not self._stop.is_set():
             if self._spool.waiting(self._read_to)[1] >= MOST_WAITING:
-                self._stop.wait(_DIRECTORY_FULL)
+                self._stop.wait(_FULL_PAUSE)
                 continue
             try:
                 pause = self._step()
-            except (exceptions.GoogleAPICallError, exceptions.RetryError, OSError, ValueError) as error:
+            except (exceptions.GoogleAPIError, GoogleAuthError, grpc.RpcError, OSError) as error:
                 pause = self._failed(error)
+            except Exception as error:  # for the reader to raise: no thread may end in silence
+                self.failure = None if self._stop.is_set() else error
+                return
             self._stop.wait(pause)
 
     def _step(self) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -60,7 +58,7 @@ def _pubsub(text: str, input_format: str, timezone: str, spool: str) -> Feed:
     _need("pubsub")
     from callbeam_io.sources.pubsub import open_pubsub
 
-    return open_pubsub(text, input_format, timezone, Path(spool).absolute() / _folder_name(text))
+    return open_pubsub(text, input_format, timezone, Path(spool))
 
 
 def _generator(text: str, _input_format: str, timezone: str, _spool: str) -> Feed:
@@ -86,9 +84,3 @@ def _need(scheme: str) -> None:
             f"--input {scheme}://… needs the package {package.partition('.')[0]} ({error})",
             todo=f"pip install 'callbeam[{extra}]'",
         ) from error
-
-
-def _folder_name(text: str) -> str:
-    """A name for an input's folder that tells people which it is, and differs where inputs do."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", text.partition("?")[0]).strip("-")[-60:]
-    return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

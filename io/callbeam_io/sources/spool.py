@@ -56,9 +56,13 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
+        except OSError as error:
+            raise StoreError(f"the spool {folder} cannot be used: {error}") from error
+        try:
             self._next = max(first, self._load())
         except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"the spool {folder} cannot be used: {error}") from error
+            self.close()
+            raise StoreError(f"the spool {folder} cannot be read: {error}") from error
 
     def close(self) -> None:
         """Lets another spool use the folder."""
