@@ -22,23 +22,31 @@ def halves_by_hour(records: Records, grouping: Grouping) -> tuple[NDArray[np.uin
     The newest half of n interactions are the n // 2 that are latest by start.
     """
     m = len(grouping)
-    order = np.lexsort((records.start, grouping.group))
-    group = grouping.group[order]
-    size = np.bincount(group, minlength=m)
-    rank = np.arange(len(group)) - (np.cumsum(size) - size)[group]
-    newest = rank >= (size - size // 2)[group]
-    cells = group * HOURS + records.hour[order]
+    order = _by_group_and_start(records, grouping)
+    size = np.bincount(grouping.group, minlength=m)
+    newest = np.arange(len(order)) >= np.repeat(np.cumsum(size) - size // 2, size)
+    cells = np.repeat(np.arange(m) * (2 * HOURS), size)
+    cells += records.hour[order]
+    cells[newest] += HOURS
+    halves = np.bincount(cells, minlength=2 * HOURS * m).astype(np.uint32).reshape(m, 2, HOURS)
+    return halves[:, 0], halves[:, 1]
 
-    def matrix(rows: NDArray[np.bool_]) -> NDArray[np.uint32]:
-        return np.bincount(cells[rows], minlength=m * HOURS).reshape(m, HOURS).astype(np.uint32)
 
-    return matrix(~newest), matrix(newest)
+def _by_group_and_start(records: Records, grouping: Grouping) -> NDArray[np.int64]:
+    """Positions of the records by subscriber, those of one subscriber by start."""
+    start, group = records.start, grouping.group
+    if len(grouping) <= 1 << 16:
+        group = group.astype(np.uint16)  # which NumPy sorts by counting
+    if (start[1:] >= start[:-1]).all():  # most files are in order of time
+        return np.argsort(group, kind="stable")
+    by_start = np.argsort(start, kind="stable")
+    return by_start[np.argsort(group[by_start], kind="stable")]
 
 
 def span_sums(hours: NDArray[np.generic]) -> NDArray[np.int64]:
     """Sums over the three hours that begin at each hour, wrapping midnight; last axis 24."""
-    wide = hours.astype(np.int64)
-    return sum((np.roll(wide, -k, axis=-1) for k in range(SPAN)), np.zeros_like(wide))
+    wide = np.concatenate([hours, hours[..., : SPAN - 1]], axis=-1).astype(np.int64)
+    return sum(wide[..., k : k + HOURS] for k in range(SPAN))  # type: ignore[return-value]
 
 
 def best_span(hours: NDArray[np.uint32], population: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -52,8 +60,14 @@ def best_span(hours: NDArray[np.uint32], population: NDArray[np.int64]) -> NDArr
         population: 24 interactions of everybody.
     """
     total = max(int(population.sum()), 1)
-    score = span_sums(hours) * total + POPULATION_WEIGHT * span_sums(population)
-    return score.argmax(axis=1)
+    own, shares = np.ascontiguousarray(hours.T, np.int64), POPULATION_WEIGHT * span_sums(population)
+    best = np.zeros(len(hours), np.int64)
+    top = np.full(len(hours), -1)
+    for hour in range(HOURS):  # whole columns one by one: an argmax over short rows is several times slower
+        score = (own[hour] + own[(hour + 1) % HOURS] + own[(hour + 2) % HOURS]) * total + shares[hour]
+        best[score > top] = hour
+        np.maximum(top, score, out=top)
+    return best
 
 
 def contact_columns(
@@ -67,7 +81,8 @@ def contact_columns(
     whole = older + newest
     chosen = best_span(whole, population)
     tried = best_span(older, population)
-    hits = span_sums(newest)[np.arange(len(tried)), tried]
+    everybody = np.arange(len(tried))
+    hits = sum(newest[everybody, (tried + k) % HOURS] for k in range(SPAN))
     size = newest.sum(axis=1)
     enough = whole.sum(axis=1) >= MIN_INTERACTIONS
     rate = np.where(enough, hits / np.maximum(size, 1), np.nan)
