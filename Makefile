@@ -30,7 +30,7 @@ run: setup  ## a generated day of CDRs through the batch pipeline, into callbeam
 	    --output sqlite:///callbeam.db
 
 demo: setup  ## generator, streaming pipeline and web UI together
-	@echo "needs the streaming pipeline"
+	$(BIN)/python -m pipelines.demo
 
 servers: setup  ## the real servers for the tests: Kafka, Pub/Sub, Prism, Flink, PostgreSQL, Chromium
 	@$(BIN)/python tests/servers/fetch.py

@@ -1,0 +1,126 @@
+"""``make demo``: generator, streaming pipeline and web pages together; a day of event time a minute."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from transforms.columns.windows import parse_duration
+from transforms.errors import RequestError
+
+_PATIENCE: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the demonstration: its name, and the arguments behind ``python -m``."""
+
+    name: str
+    args: tuple[str, ...]
+    quiet: bool = True
+
+
+def parts(folder: Path, port: int, people: int) -> list[Part]:
+    """The three processes, in the order of their start."""
+    landing, tables, store = folder / "in", folder / "live.csv", f"sqlite:///{folder}/callbeam.db"
+    generate = (
+        "pipelines.generate", "--output", f"dir://{landing}", "--tables", str(tables), "--people", str(people),
+        "--days", "30", "--speed", "1440",
+    )  # fmt: skip
+    run = (
+        "pipelines.run", "--streaming", "--fresh", "--input", f"dir://{landing}", "--output", store,
+        "--directory", str(folder / "live.directory.csv"), "--window", "sliding:1d/2h", "--pane", "2h",
+        "--max_ahead", "none", "--allowed_lateness", "1h", "--early_every", "1s",
+    )  # fmt: skip
+    web = ("webui", "--store", store, "--port", str(port), "--link")
+    return [Part("generator", generate), Part("pipeline", run), Part("web", web, quiet=False)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Starts all three and stops all three at Ctrl-C, or when one of them ends by itself."""
+    flags = _parser().parse_args(argv)
+    try:
+        seconds = parse_duration(flags.stop_after, "--stop_after") if flags.stop_after else None
+    except RequestError as error:
+        print(f"callbeam: {error}", file=sys.stderr)
+        return 2
+    folder = Path(flags.folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "in").mkdir(exist_ok=True)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        with ExitStack() as logs:
+            for part in parts(folder, int(flags.port), int(flags.people)):
+                running.append(_start(part, folder, logs))
+                if part.name == "generator":
+                    _wait_for(folder / "live.directory.csv", running[0])
+            print(f"logs: {folder}/*.log; Ctrl-C stops all three", flush=True)
+            return _watch(running, seconds)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(running)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="callbeam demo", description=__doc__)
+    parser.add_argument("--folder", default="demo", help="where its files are (demo)")
+    parser.add_argument("--port", default="8000", help="port of the pages (8000)")
+    parser.add_argument("--people", default="20000", help="people who call (20000)")
+    parser.add_argument("--stop_after", default=None, metavar="TIME", help="stop by itself")
+    return parser
+
+
+def _start(part: Part, folder: Path, logs: ExitStack) -> subprocess.Popen[bytes]:
+    """Starts a part in a session of its own: Ctrl-C reaches this process only, which stops the parts in order."""
+    out = logs.enter_context((folder / f"{part.name}.log").open("wb")) if part.quiet else None
+    command = [sys.executable, "-m", *part.args]
+    return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=os.environ)
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+
+
+def _watch(running: list[subprocess.Popen[bytes]], seconds: int | None) -> int:
+    end = None if seconds is None else time.monotonic() + seconds
+    while end is None or time.monotonic() < end:
+        for process in running:
+            if process.poll() is not None:
+                print(f"callbeam: {process.args[2]} ended with status {process.returncode}", file=sys.stderr)  # type: ignore[index]
+                return 1
+        time.sleep(0.2)
+    return 0
+
+
+def _stop(running: list[subprocess.Popen[bytes]]) -> None:
+    """Asks each to end, the generator first; kills what does not."""
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in running:
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _as_interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
