@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from callbeam_io.sources.registry import is_live
 from pipelines.reference import ReferenceSpec
 from transforms.columns.analysis import Plan
 from transforms.columns.clean import CleanSettings
@@ -21,11 +22,14 @@ from transforms.errors import OptionError
 from transforms.schema import EXTRA_TEMPLATES, TEMPLATES
 
 LIVE_SUBSCRIBER_WINDOW = "sliding:60s/5s"
-LIVE_SCHEMES = ("kafka://", "pubsub://", "dir://", "generator:")
 
 
 class FeedTraits(Protocol):
     """What the configuration wants to know of a live feed."""
+
+    @property
+    def name(self) -> str:
+        """The input without secrets."""
 
     @property
     def lateness(self) -> int:
@@ -70,7 +74,10 @@ class RunConfig:
         accelerated input."""
         lateness = self.lateness if self.lateness is not None else max(f.lateness for f in feeds)
         accelerated = any(f.accelerated for f in feeds)
-        return replace(self, lateness=lateness, max_ahead=None if accelerated else self.max_ahead)
+        names = tuple(f.name for f in feeds)  # the inputs without secrets
+        return replace(
+            self, inputs=names, lateness=lateness, max_ahead=None if accelerated else self.max_ahead
+        )
 
     def live_plan(self) -> LivePlan:
         """What a live shard keeps: the table of subscribers slides over a minute unless a window is given."""
@@ -108,8 +115,8 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
             "no --input", "a file, a glob, a folder or a live source", "see --help for examples"
         )
     streaming = "--streaming" in beam_args
-    if not streaming and (live := [i for i in flags.input if i.startswith(LIVE_SCHEMES)]):
-        raise OptionError(f"--input {live[0]}", "--streaming with a live source", "add --streaming")
+    if not streaming and (live := [i for i in flags.input if is_live(i)]):
+        raise OptionError(f"--input {live[0].partition('?')[0]}", "--streaming with a live source", "add --streaming")
     return RunConfig(
         inputs=tuple(flags.input),
         input_format=flags.input_format,
