@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import apache_beam as beam
@@ -79,7 +80,7 @@ class _CleanFn(ThreadedDoFn):
             if how.max_bad_ratio is not None:
                 tally.judge(how.max_bad_ratio)
             cleaned = clean(batch, how.settings, how.reference().directory)
-            rejects = rejects_of(batch, cleaned, lambda rows, b=batch: how.loader.lines(element, b, rows))
+            rejects = rejects_of(batch, cleaned, partial(how.loader.lines, element, batch))
             tally.add(batch.num_rows, len(cleaned.bad_rows), size)
             size = 0
             header = {"order": origin(batch.schema).get("order", ""), "read": batch.num_rows}

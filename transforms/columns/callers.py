@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -38,13 +38,13 @@ class Callers:
     def __init__(self, types: BusinessTypes, window: Window) -> None:
         self._types, self._window = types, window
         self._table = KeyTable()
-        self._columns: dict[str, NDArray[np.generic]] = {}
+        self._columns = self._empty_columns()
         self._text = np.empty(0, object)
         self._account = np.empty(0, object)
         self._account_id = np.empty(0, object)
-        self._account_start = np.empty(0, np.int64)
-        self._changed = np.zeros(0, np.bool_)
-        self._unsaved = np.zeros(0, np.bool_)
+        self._account_start: NDArray[np.int64] = np.empty(0, np.int64)
+        self._changed: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._unsaved: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.population = np.zeros(HOURS, np.int64)
 
     def __len__(self) -> int:
@@ -71,8 +71,6 @@ class Callers:
     def _positions(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         at = self._table.find_or_add(codes.view(np.uint64))
         size = len(self._table)
-        if not self._columns:
-            self._columns = self._empty_columns()
         for name, column in self._columns.items():
             fill = {"last": _NEVER, "first": np.iinfo(np.int64).max}.get(name, 0)
             self._columns[name] = grown(column, size, fill)
@@ -83,9 +81,9 @@ class Callers:
         )
         return at
 
-    def _empty_columns(self) -> dict[str, NDArray[np.generic]]:
+    def _empty_columns(self) -> dict[str, NDArray[Any]]:
         widths = {"types": len(self._types.names), "weekdays": 7, "hours": HOURS}
-        columns: dict[str, NDArray[np.generic]] = {
+        columns: dict[str, NDArray[Any]] = {
             "last": np.empty(0, np.int64),
             "first": np.empty(0, np.int64),
         }
@@ -127,14 +125,11 @@ class Callers:
 
     def hours(self, at: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Interactions by hour over the whole run, len(at) x 24."""
-        return self._columns["hours"][at] if self._columns else np.zeros((0, HOURS), np.uint32)  # type: ignore[return-value]
+        return self._columns["hours"][at]
 
     def window_starts(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
         """Start second of the window that each row is of."""
-        return first_ending_window(self._last(at), self._window)
-
-    def _last(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._columns["last"][at] if self._columns else np.empty(0, np.int64)  # type: ignore[return-value]
+        return first_ending_window(self._columns["last"][at], self._window)
 
     def counts(self, at: NDArray[np.int64], recent: list[Records]) -> SubscriberCounts:
         """Counts of some subscribers, each over the first window to end after its last record.
@@ -158,7 +153,7 @@ class Callers:
     def _cumulative(self, at: NDArray[np.int64]) -> SubscriberCounts:
         columns = {n: self._columns[n][at] for n in (*self._summed(), "first", "last")}
         caller = self._table.keys[at].view(np.int64)
-        return self._with_texts(SubscriberCounts(caller=caller, account=None, text=None, **columns))  # type: ignore[arg-type]
+        return self._with_texts(SubscriberCounts(caller=caller, account=None, text=None, **columns))
 
     def _with_texts(self, counts: SubscriberCounts) -> SubscriberCounts:
         at = self._table.find(counts.caller.view(np.uint64))

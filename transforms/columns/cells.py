@@ -56,8 +56,8 @@ class CellSums:
 
     def __init__(self) -> None:
         self._table = KeyTable()
-        self._sums = np.zeros((1024, len(MEASURES)), np.int64)
-        self._changed = np.zeros(1024, np.bool_)
+        self._sums: NDArray[np.int64] = np.zeros((1024, len(MEASURES)), np.int64)
+        self._changed: NDArray[np.bool_] = np.zeros(1024, np.bool_)
 
     def __len__(self) -> int:
         return len(self._table)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _EMPTY = -1
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class KeyTable:
@@ -81,10 +84,10 @@ class KeyTable:
             keys, at, slots = keys[~placed], at[~placed], slots[~placed] + 1 & self._mask
 
 
-def grown(array: NDArray[np.generic], size: int, fill: int = 0) -> NDArray[np.generic]:
+def grown(array: NDArray[_Scalar], size: int, fill: int = 0) -> NDArray[_Scalar]:
     """The array with room for ``size`` rows, at least doubled when it is too small; new rows hold ``fill``."""
     if size <= len(array):
         return array
-    bigger = np.full((max(size, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
+    bigger: NDArray[Any] = np.full((max(size, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
     bigger[: len(array)] = array
     return bigger

@@ -54,7 +54,7 @@ def _cell_sums(
     missed, answered, messages = by_kind[:, 0], by_kind[:, 1], by_kind[:, 2]
     talk = np.bincount(cells, weights=records.talk, minlength=size)
     sums = [missed + answered, answered, messages, np.rint(talk)]
-    return [s.astype(np.int64) for s in sums], by_kind.any(axis=1)
+    return [s.astype(np.int64) for s in sums], by_kind.sum(axis=1) > 0
 
 
 def _frame(panes: NDArray[np.int64], keys: NDArray[np.int64], sums: list[NDArray[np.int64]]) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -17,7 +19,14 @@ _NO_ACCOUNT = hash_text(pl.Series([None], dtype=pl.String))[0]
 
 def contents_of(records: Records) -> NDArray[np.uint64]:
     """64 bits of everything but the id: unequal records of one id differ in it."""
-    parts = [records.called, records.start, records.offset, records.duration, records.charge, records.kind]
+    parts: list[NDArray[Any]] = [
+        records.called,
+        records.start,
+        records.offset,
+        records.duration,
+        records.charge,
+        records.kind,
+    ]
     account = records.text.get("account_id")
     accounts = hash_text(account) if account is not None else np.full(len(records), _NO_ACCOUNT)
     return hash_columns(*[p.astype(np.int64) for p in parts], accounts.view(np.int64))
@@ -28,8 +37,8 @@ class SeenRecords:
 
     def __init__(self) -> None:
         self._table = KeyTable()
-        self._content = np.empty(1024, np.uint64)
-        self._second = np.empty(1024, np.int64)
+        self._content: NDArray[np.uint64] = np.empty(1024, np.uint64)
+        self._second: NDArray[np.int64] = np.empty(1024, np.int64)
         self._sweep_at = _FIRST_SWEEP
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -56,7 +56,7 @@ class SubscriberCounts:
 
     def take(self, rows: NDArray[np.int64]) -> SubscriberCounts:
         """The subscribers at these positions."""
-        taken = {}
+        taken: dict[str, Any] = {}
         for f in fields(self):
             column = getattr(self, f.name)
             taken[f.name] = (
