@@ -20,17 +20,24 @@ import numpy as np
 
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.rules.evaluate import evaluate
+from transforms.columns.rules.gate import Gate, promote
+from transforms.columns.rules.history import History
 from transforms.columns.rules.interactions import Interactions
+from transforms.columns.rules.live import decide_live
 from transforms.columns.rules.memory import Memory
+from transforms.columns.rules.outcomes import Consent, Contacts
 from transforms.columns.rules.people import Context, Words
 from transforms.rules.language import ActiveRule
 from transforms.rules.parse import parse_rules
 from transforms.schema import BUSINESS_TYPES, PRIVATE
 
-SHARDS = 64
+
 DAYS = 30
 BEGIN = 1_700_000_000 // 86400 * 86400
 REGIONS = ("ZZ", "US", "CA", "GB", "DE", "FR", "BR", "IN")
+
+
+WORDS = Words(BusinessTypes.of(BUSINESS_TYPES, PRIVATE), REGIONS)
 
 
 def interactions(n: int, subscribers: int) -> Interactions:
@@ -113,10 +120,10 @@ def twenty() -> list[dict[str, object]]:
     ]
 
 
-def shards(rows: Interactions) -> list[Interactions]:
-    shard = (rows.caller * np.int64(-7046029254386353131)).view(np.uint64) >> np.uint64(58)
+def shards(rows: Interactions, shards: int) -> list[Interactions]:
+    shard = (rows.caller * np.int64(-7046029254386353131)).view(np.uint64) % np.uint64(shards)
     order = np.argsort(shard.astype(np.uint8), kind="stable")
-    edges = np.searchsorted(shard[order], np.arange(SHARDS + 1))
+    edges = np.searchsorted(shard[order], np.arange(shards + 1))
     return [rows.take(order[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
 
 
@@ -126,7 +133,7 @@ def regions_of(codes: np.ndarray) -> np.ndarray:
 
 def batch(parts: list[Interactions], rules: list[ActiveRule], pane: int) -> tuple[float, np.ndarray]:
     """Processor seconds of one call per shard, and the number of firings per rule."""
-    context = Context(Words(BusinessTypes.of(BUSINESS_TYPES, PRIVATE), REGIONS), regions_of)
+    context = Context(WORDS, regions_of)
     upto = (BEGIN + DAYS * 86400) // pane * pane
     began, fired = time.process_time(), np.zeros(len(rules), np.int64)
     for part in parts:
@@ -135,18 +142,57 @@ def batch(parts: list[Interactions], rules: list[ActiveRule], pane: int) -> tupl
     return time.process_time() - began, fired
 
 
+def gated(parts: list[Interactions], rules: list[ActiveRule], pane: int) -> float:
+    """Processor seconds of the same, up to promotions with their moments of contact."""
+    context, gate = Context(WORDS, regions_of), Gate(consent=Consent(default=True))
+    upto = (BEGIN + DAYS * 86400) // pane * pane
+    began = time.process_time()
+    for part in parts:
+        rows = part.by_caller()
+        firings, _ = evaluate(rules, rows, context, after=0, upto=upto, pane=pane, memory=Memory())
+        promote(firings, rules, rows, context, gate, Contacts())
+    return time.process_time() - began
+
+
+def live(part: Interactions, rules: list[ActiveRule], pane: int, calls: int) -> tuple[float, float]:
+    """Processor seconds per interaction of one shard's stream with the rules, and with none, half the month old."""
+    context, took = Context(WORDS, regions_of), []
+    for some in (rules, []):
+        middle = BEGIN + DAYS * 43200
+        history = History(decided=middle).append(part.take(part.start < middle)).after(middle)
+        memory = evaluate(
+            some, history.everything()[0], context, after=0, upto=middle, pane=pane, memory=Memory()
+        )[1]
+        rest = part.take(part.start >= middle)
+        arrivals = np.array_split(np.arange(len(rest)), calls)
+        began = time.process_time()
+        for rows in arrivals:
+            history = history.append(rest.take(rows))
+            upto = int(rest.start[rows[-1]]) // pane * pane
+            _, history, memory = decide_live(some, history, context, upto=upto, pane=pane, memory=memory)
+        took.append((time.process_time() - began) / len(rest))
+    return took[0], took[1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=int, nargs="?", default=2_000_000)
     parser.add_argument("--pane", type=int, default=3600)
     parser.add_argument("--each", action="store_true", help="time every rule alone, too")
+    parser.add_argument("--shards", type=int, default=64)
+    parser.add_argument("--live", type=int, help="a shard's stream in so many calls instead")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     rows = interactions(options.rows, max(options.rows // 10, 1))
     began = time.process_time()
     np.argsort(rows.caller)
     sort = time.process_time() - began
-    parts, rules = shards(rows), [ActiveRule(rule) for rule in parse_rules(twenty())]
+    parts, rules = shards(rows, options.shards), [ActiveRule(rule) for rule in parse_rules(twenty())]
+    if options.live:
+        took, without = live(parts[0], rules, options.pane, options.live)
+        print(f"{len(parts[0])} interactions of a shard, half of them live in {options.live} calls: ", end="")
+        print(f"{took * 1e6:.2f} us each, {without * 1e6:.2f} us without rules")
+        return
     profile = cProfile.Profile() if options.profile else None
     if profile:
         profile.enable()
@@ -157,6 +203,7 @@ def main() -> None:
     print(
         f"{len(rows)} interactions, {len(rules)} rules: {took:.2f} s, {took / sort:.1f} x an argsort ({sort:.2f} s)"
     )
+    print(f"with promotions and their moments of contact: {gated(parts, rules, options.pane):.2f} s")
     print(f"{fired.sum()} firings, by rule {fired.tolist()}")
     alone = [batch(parts, [rule], options.pane)[0] for rule in rules] if options.each else []
     print("".join(f"\n  {t:6.2f} s  {r.rule.when.rules}" for t, r in zip(alone, rules, strict=False)))

@@ -34,7 +34,7 @@ def stream(activations, records, calls, dropping=False, saving=False):
 
 
 @budget
-@given(worlds(late=True), st.booleans(), st.booleans(), st.sampled_from([0, 2, 4096]))
+@given(worlds(late=True), st.booleans(), st.booleans(), st.sampled_from([0, 2, 2048]))
 def test_a_stream_equals_the_oracle(world, dropping, saving, small):
     activations, records, calls = world
     before, histories._SMALL = histories._SMALL, small

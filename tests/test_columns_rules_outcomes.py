@@ -141,7 +141,7 @@ def test_contact_moments_equal_the_oracle(when, data):
     quiet = data.draw(st.sampled_from([(21, 9), (9, 21), (0, 0), (1, 0), (3, 2), (22, 21)]))
     at = begin + data.draw(st.integers(-40, 80)) * 1800 + data.draw(st.sampled_from([0, 0, 5, 899]))
     starts = data.draw(st.lists(st.integers(-300, 80).map(lambda k: begin + k * 1111), max_size=14))
-    zones = zones_of(np.array([code]), [NUMBERS[code]])
+    zones = zones_of(np.array([code]), np.zeros(1, np.uint16), [NUMBERS[code]])
     names, main = zones.sets[0]
     rows = rows_at(starts, code)
     hours = contact_hours(np.array([code]), np.array([at]), rows, zones, "Asia/Kolkata")
@@ -170,7 +170,7 @@ def test_zones_are_those_of_the_library():
                 codes.append(code)
                 regions.append(phonenumbers.region_code_for_number(parsed) or "ZZ")
                 expected.append(tuple(z for z in time_zones_for_number(parsed) if z != "Etc/Unknown"))
-    zones = zones_of(np.array(codes), regions)
+    zones = zones_of(np.array(codes), np.arange(len(codes), dtype=np.uint16), regions)
     assert len(codes) > 500
     assert [zones.sets[place][0] for place in zones.place] == expected
 
@@ -189,7 +189,7 @@ def test_hours_of_dropped_interactions_count_for_contact():
     rows = rows_at([BEGIN + k * DAY for k in range(9)], code)
     zone_hour = zone_hours(context, "UTC")(rows.caller, rows.start)
     older = nothing_older(5).plus(rows, zone_hour)
-    zones = zones_of(np.array([code]), ["US"])
+    zones = zones_of(np.array([code]), np.zeros(1, np.uint16), ["US"])
     at = np.array([BEGIN + 20 * DAY])
     kept = contact_hours(np.array([code]), at, rows, zones, "UTC")
     assert contact_hours(np.array([code]), at, rows.take(slice(0)), zones, "UTC", older) == kept != -1

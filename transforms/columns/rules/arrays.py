@@ -52,6 +52,12 @@ def runs(values: Ints) -> tuple[Ints, Ints]:
     return np.flatnonzero(new), np.cumsum(new) - 1
 
 
+def distinct(values: Ints) -> Ints:
+    """The distinct values, ascending; quicker than by hashing, as NumPy does it."""
+    ordered = np.sort(values)
+    return ordered[runs(ordered)[0]]
+
+
 def sort_packed(values: Ints, order: Ints | None, bound: int) -> tuple[Ints, Ints | None]:
     """Values from 0 to ``bound`` (excluded) in ascending order, and ``order`` rearranged with them.
 

@@ -114,6 +114,8 @@ def _decide(
     rule, table = turn.active.rule, scene.table
     if table is None:
         return gather([]), memory.begin(turn.activation, np.empty(0, np.int64)) if turn.begins else memory
+    if only is not None:
+        table = table.narrowed(only, _since(leaves, turn.look - table.clock.origin))
     spans, held = _since_low(turn, leaves, scene, table, only)
     if turn.begins:
         barred = held if rule.limits.repeat == "never" else held[:0]
@@ -152,3 +154,10 @@ def _held_before(turn: Turn, leaves: dict[str, Leaf], before: Table | None, tabl
     end = before.clock.high
     spans = node_spans(before, turn.active.rule.when, "when", leaves, before.looked_at(end, end))
     return np.searchsorted(table.codes, before.codes[spans.start // before.clock.stride])
+
+
+def _since(leaves: dict[str, Leaf], look: int) -> int | None:
+    """The pane end after which interactions enter that count at ``look`` or later; None: all do."""
+    if any(leaf.panes is None and leaf.family == "profile" for leaf in leaves.values()):
+        return None
+    return look - max((leaf.panes or 0 for leaf in leaves.values()), default=0)

@@ -46,11 +46,11 @@ def pick(where: Spans, limits: Limits, memory: RuleMemory, table: Table) -> Ints
     )
 
 
-def spent(limits: Limits, memory: RuleMemory, upto: int) -> Ints:
-    """Subscribers whom a rule cannot fire for before or at second ``upto``, whatever they do; ascending codes."""
-    none_left = _left(limits, memory.count, memory.barred) == 0
-    cooling = (memory.last != NEVER) & (memory.last > upto - limits.cooldown)
-    return memory.codes[none_left | cooling]
+def ready(limits: Limits, memory: RuleMemory, codes: Ints, upto: int) -> Bools:
+    """Which subscribers a rule may fire for at second ``upto`` or before, as far as its limits go."""
+    last, count, barred = memory.of(codes)
+    cooling = (last != NEVER) & (last > upto - limits.cooldown)
+    return (_left(limits, count, barred) > 0) & ~cooling
 
 
 def _left(limits: Limits, count: NDArray[np.int32], barred: Bools) -> Ints:

@@ -63,7 +63,7 @@ def promote(
         firings, rules, consent=gate.consent, cap=gate.cap, earlier=earlier, texts=gate.texts
     )
     codes, person = np.unique(firings.subscriber, return_inverse=True)
-    known = zones_of(codes, _regions(codes, context))
+    known = _zones(codes, context)
     zones = Zones(known.place[person], known.sets)
     older = context.people.older if context.people else None
     hours = contact_hours(firings.subscriber, firings.decided_at, rows, zones, gate.default_zone, older)
@@ -77,11 +77,11 @@ def zone_hours(context: Context, default_zone: str) -> Callable[[Ints, Ints], ND
 
     def of(subscribers: Ints, seconds: Ints) -> NDArray[np.uint8]:
         codes, person = np.unique(subscribers, return_inverse=True)
-        known = zones_of(codes, _regions(codes, context))
+        known = _zones(codes, context)
         return hours_in([main or default_zone for _, main in known.sets], known.place[person], seconds)
 
     return of
 
 
-def _regions(codes: Ints, context: Context) -> list[str]:
-    return [context.words.regions[k] for k in context.regions_of(codes).tolist()]
+def _zones(codes: Ints, context: Context) -> Zones:
+    return zones_of(codes, context.regions_of(codes), context.words.regions)

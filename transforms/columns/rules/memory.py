@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints, find
+from transforms.columns.rules.arrays import Bools, Ints, find, runs
 
 NEVER: Final = np.iinfo(np.int64).min
 Activation = tuple[int, int | None]
@@ -47,14 +47,14 @@ class RuleMemory:
         )
 
     def after(self, codes: Ints, seconds: Ints) -> RuleMemory:
-        """With these firings added: subscribers and the pane ends they fired at, all after the last ones."""
+        """With these firings added: ascending by subscriber and second, all after the ones before."""
         if not len(codes):
             return self
-        fired, row = np.unique(codes, return_inverse=True)
-        merged = self._with_rows(fired)
-        place = np.searchsorted(merged.codes, fired)
+        first, row = runs(codes)
+        merged = self._with_rows(codes[first])
+        place = np.searchsorted(merged.codes, codes[first])
         merged.count[place] += np.bincount(row).astype(np.int32)
-        np.maximum.at(merged.last, place[row], seconds)
+        merged.last[place] = seconds[np.append(first[1:], len(codes)) - 1]
         return merged
 
     def begin(self, activation: Activation, barred: Ints) -> RuleMemory:
@@ -66,8 +66,10 @@ class RuleMemory:
 
     def _with_rows(self, codes: Ints) -> RuleMemory:
         """A copy that has a row for each of these subscribers."""
-        everybody = np.union1d(self.codes, codes)
-        return RuleMemory(self.begun, everybody, *self.of(everybody))
+        new = codes[~find(self.codes, codes)[1]]
+        at = np.searchsorted(self.codes, new)
+        columns = ((self.codes, new), (self.last, NEVER), (self.count, 0), (self.barred, False))
+        return RuleMemory(self.begun, *(np.insert(column, at, value) for column, value in columns))
 
 
 @dataclass(frozen=True)

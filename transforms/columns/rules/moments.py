@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.columns.contact import MIN_INTERACTIONS, span_sums
-from transforms.columns.rules.arrays import Bools, Ints, expand
+from transforms.columns.rules.arrays import Bools, Ints, distinct, expand
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import HOURS, Older
 from transforms.columns.rules.zones import Zones
@@ -73,9 +73,16 @@ def hours_in(zones: Sequence[str], place: Ints, seconds: Ints) -> NDArray[np.uin
         place: per moment the position of its zone.
         seconds: the moments, since 1970 UTC.
     """
-    days, row = np.unique(seconds // _DAY, return_inverse=True)
-    table = np.array([[_hours_of_day(zone, day) for day in days.tolist()] for zone in zones], np.uint8)
-    return table.reshape(len(zones), -1, _QUARTERS)[place, row, seconds % _DAY // QUARTER]
+    if not len(seconds):
+        return np.empty(0, np.uint8)
+    day = seconds // _DAY
+    first = int(day.min())
+    there = np.flatnonzero(np.bincount(day - first))
+    table = np.zeros((len(zones), int(there[-1]) + 1, _QUARTERS), np.uint8)
+    for k, zone in enumerate(zones):
+        for d in there.tolist():
+            table[k, d] = _hours_of_day(zone, first + d)
+    return table[place, day - first, seconds % _DAY // QUARTER]
 
 
 def contact_hours(
@@ -113,7 +120,7 @@ def contact_hours(
 
 def _counts_before(person: Ints, at: Ints, owner: Ints, start: Ints, hour: NDArray[np.uint8]) -> Ints:
     """Interactions by hour before each moment, n x 24; moments ascend by person and time."""
-    times = np.unique(at)
+    times = distinct(at)
     moment = person * (len(times) + 1) + np.searchsorted(times, at)
     row = owner * (len(times) + 1) + np.searchsorted(times, start, "right")
     place = np.searchsorted(moment, row)  # the first moment after the interaction

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from typing import Final, Literal
+from functools import cached_property, lru_cache
+from typing import Final, Literal, cast
 
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
 from transforms.columns.rules.people import HOURS, WEEKDAYS, Words
@@ -92,15 +92,39 @@ class Leaf:
         low = min((low for low, _ in self.ranges), default=0)
         return min(low, 1) if self.family == "sum" else low
 
-    @property
-    def rises(self) -> bool:
-        """Whether an interaction that enters its window can make it true."""
-        return self.family == "profile" or any(low > 0 for low, _ in self.ranges)
+    def movers(self, turned: bool) -> tuple[Filter | None, Filter | None]:
+        """The interactions that can make it true by entering its window, and by leaving it; None for none.
 
-    @property
-    def falls(self) -> bool:
-        """Whether an interaction that leaves its window can make it true."""
-        return self.family == "profile" or any(high is not None for _, high in self.ranges)
+        With ``turned`` those that can make it false.
+        """
+        if self.family == "own":
+            return None, None
+        if self.family == "profile":
+            return self._profile_movers(turned)
+        more = self.filter if any(low > 0 for low, _ in self.ranges) else None
+        fewer = self.filter if any(high is not None for _, high in self.ranges) else None
+        return (fewer, more) if turned else (more, fewer)
+
+    def _profile_movers(self, turned: bool) -> tuple[Filter | None, Filter | None]:
+        """More of the wanted values or fewer of the others; to make it false the other way round, or none at all."""
+        leave = Filter() if turned else self.unwanted
+        return self.unwanted if turned else self.wanted, None if self.panes is None else leave
+
+    @cached_property
+    def wanted(self) -> Filter:
+        """Of a profile the interactions with the values that make it true."""
+        return self._with_values(True)
+
+    @cached_property
+    def unwanted(self) -> Filter:
+        """Of a profile the interactions with other values."""
+        return self._with_values(False)
+
+    def _with_values(self, wanted: bool) -> Filter:
+        mine = {low for low, _ in self.ranges}
+        category = self.category or tuple(range(self.width))
+        values = tuple(value for value, k in enumerate(category) if (k in mine) == wanted)
+        return Filter(((cast(Column, self.column), values),))
 
 
 @lru_cache(maxsize=1024)

@@ -90,15 +90,15 @@ def presences(table: Table, leaf: Leaf, live: Bools, panes: int) -> Flow:
     chosen = np.flatnonzero(live[subscriber])
     rows = chosen if rows is None else rows[chosen]
     base = subscriber[chosen] * np.int64(table.clock.stride)
-    value, distinct = table.dense(leaf.column)
-    pair = base // table.clock.stride * distinct + value[rows]
+    value, size = table.dense(leaf.column)
+    pair = base // table.clock.stride * size + value[rows]
     owner = None
     if int(pair.max(initial=0)).bit_length() + table.clock.stride.bit_length() > _BITS:
         owner, pair = np.unique(pair, return_inverse=True)
     seen = np.sort(pair * table.clock.stride + enter[chosen] - base)  # by pair, then pane end
     present = merged(seen, seen + panes)
     pair = present.start // table.clock.stride
-    back = ((pair if owner is None else owner[pair]) // distinct - pair) * table.clock.stride
+    back = ((pair if owner is None else owner[pair]) // size - pair) * table.clock.stride
     return Flow(np.sort(present.start + back), np.sort(present.end + back))
 
 
@@ -114,9 +114,17 @@ def _profile_spans(table: Table, leaf: Leaf, within: Spans) -> Spans:
     if not wanted:
         return nothing()
     live = np.zeros(len(table.codes), np.bool_)
-    live[within.start // table.clock.stride] = True
+    live[_with_any(table, leaf, within).start // table.clock.stride] = True
     some = np.flatnonzero(live)
     key = ("modes", leaf.column, leaf.category, leaf.panes)
     if key not in table.kept and np.diff(table.begin)[some].sum() < _FEW * len(table.number):
         return modes.steps(table, leaf, some).where(wanted)
     return table.keep(key, lambda: modes.steps(table, leaf, np.arange(len(table.codes)))).where(wanted)
+
+
+def _with_any(table: Table, leaf: Leaf, within: Spans) -> Spans:
+    """The part of ``within`` where one of the wanted values is there at all: elsewhere it is not the most frequent."""
+    if leaf.panes is None:
+        return within
+    enter = table.numbers(leaf.wanted)
+    return intersect(merged(enter, enter + min(leaf.panes, table.clock.widest)), within)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints, ascending, find, runs, sort_packed
+from transforms.columns.rules.arrays import Bools, Ints, ascending, distinct, expand, find, runs, sort_packed
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Context, Older, Words
 from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
@@ -110,12 +110,30 @@ class Table:
         start = base + np.maximum(self.first[position], low)
         return merged(start, np.maximum(base + high + 1, start))
 
+    def narrowed(self, codes: Ints, since: int | None) -> Table:
+        """The same numbers with the interactions of some subscribers (ascending codes) only.
+
+        Args:
+            codes: whose interactions to keep.
+            since: keep only what enters after this pane end (of the clock); None: all.
+        """
+        position, there = find(self.codes, codes)
+        position = position[there]
+        count = self.begin[position + 1] - self.begin[position]
+        which, rows = expand(self.begin[position], count)
+        number = self.number[rows]
+        if since is not None:
+            new = number > position[which] * self.clock.stride + since
+            number, rows = number[new], rows[new]
+        order = rows if self.order is None else self.order[rows]
+        return Table(self.clock, self.context, self.codes, self.first, number, self.rows, order, self.older)
+
     def dense(self, name: str) -> tuple[Ints, int]:
         """A column as positions among its distinct values, and how many these are (at least 1)."""
 
         def make() -> tuple[Ints, int]:
-            distinct, position = np.unique(self.column(name), return_inverse=True)
-            return position, max(len(distinct), 1)
+            values, position = np.unique(self.column(name), return_inverse=True)
+            return position, max(len(values), 1)
 
         return self.keep(("dense", name), make)
 
@@ -236,7 +254,7 @@ def _universe(
     people = context.people
     if people is None or not len(people):
         return codes, first, position, order
-    everybody = np.union1d(codes, people.codes)
+    everybody = distinct(np.concatenate([codes, people.codes]))
     earliest = np.full(len(everybody), np.iinfo(np.int64).max)
     earliest[np.searchsorted(everybody, people.codes)] = people.first // pane + 1
     place = np.searchsorted(everybody, codes)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transforms.columns.rules.arrays import Ints, chunks, expand
+from transforms.columns.rules.arrays import Ints, chunks, distinct, expand
 from transforms.columns.rules.modes import categories, older_counts
 from transforms.columns.rules.plan import MICRO, Leaf
 from transforms.columns.rules.table import Table
@@ -46,9 +46,9 @@ def measure(table: Table, leaf: Leaf, subscriber: Ints, end: Ints) -> Ints:
 def _distinct(table: Table, leaf: Leaf, first: Ints, count: Ints, subscriber: Ints) -> Ints:
     rows = table.select(leaf.filter)
     which, position = expand(first, count)
-    value, distinct = table.dense(leaf.column)
-    pairs = np.unique(which * distinct + value[position if rows is None else rows[position]])
-    return np.bincount(pairs // distinct, minlength=len(first))
+    value, size = table.dense(leaf.column)
+    pairs = distinct(which * size + value[position if rows is None else rows[position]])
+    return np.bincount(pairs // size, minlength=len(first))
 
 
 def _mode(table: Table, leaf: Leaf, first: Ints, count: Ints, subscriber: Ints) -> Ints:

@@ -111,22 +111,22 @@ class Zones(NamedTuple):
     sets: list[tuple[tuple[str, ...], str]]
 
 
-def zones_of(codes: Ints, regions: Sequence[str]) -> Zones:
+def zones_of(codes: Ints, region: NDArray[np.uint16], names: Sequence[str]) -> Zones:
     """The zones of party codes.
 
     Args:
         codes: party codes; those that are no numbers have no zone.
-        regions: per code its region, as `phonenumbers.region_code_for_number` says it, ``ZZ`` for none.
+        region: per code the position of its region.
+        names: the regions, as `phonenumbers.region_code_for_number` names them, ``ZZ`` for none.
     """
-    names, group = np.unique(np.asarray(regions, dtype="U3"), return_inverse=True)
     data = _prefix_data()
     place = np.zeros(len(codes), np.int64)
-    for k, region in enumerate(names):
-        rows = np.flatnonzero((group == k) & (codes > 0))
-        if region not in _NO_ZONES and len(rows):
-            place[rows] = _of_region(codes[rows], str(region), data)
-    pairs, place = np.unique(place * len(names) + group, return_inverse=True)
-    known = [(data.sets[p // len(names)], str(names[p % len(names)])) for p in pairs.tolist()]
+    for k in np.flatnonzero(np.bincount(region)).tolist():
+        rows = np.flatnonzero((region == k) & (codes > 0))
+        if names[k] not in _NO_ZONES and len(rows):
+            place[rows] = _of_region(codes[rows], names[k], data)
+    pairs, place = np.unique(place * len(names) + region, return_inverse=True)
+    known = [(data.sets[p // len(names)], names[p % len(names)]) for p in pairs.tolist()]
     return Zones(place, [(zones, main_zone(zones, region)) for zones, region in known])
 
 
