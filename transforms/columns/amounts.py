@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
 import numpy as np
@@ -43,7 +43,8 @@ def _parse(column: pl.Series, scale: int, most: int) -> Amounts:
         whole = column.cast(pl.Int64, strict=False)
         if whole.null_count() == column.null_count():
             return _parse(whole, scale, most)
-        empty |= (column.str.strip_chars() == "").fill_null(value=False).to_numpy()
+        column = column.str.strip_chars()
+        empty |= (column == "").fill_null(value=False).to_numpy()
     numbers = column.cast(pl.Float64, strict=False)
     read = numbers.is_finite().fill_null(value=False).to_numpy()
     return _checked(numbers.fill_null(0).to_numpy() * scale, empty, read, scale, most, column)
@@ -77,7 +78,6 @@ def _checked(
 
 def _exact(value: object, scale: int) -> int:
     """Half up in decimal arithmetic, of the text as it stands."""
-    try:
-        return int((Decimal(str(value).strip()) * scale).to_integral_value(ROUND_HALF_UP))
-    except InvalidOperation:
-        return int(np.floor(float(str(value)) * scale + 0.5))
+    number = Decimal(str(value))
+    with localcontext(prec=len(number.as_tuple().digits) + 20):
+        return int((number * scale).to_integral_value(ROUND_HALF_UP))
