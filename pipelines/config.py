@@ -14,8 +14,10 @@ import phonenumbers
 
 from callbeam_io.sources.registry import is_live
 from pipelines.reference import ReferenceSpec
+from pipelines.rulebook import rule_settings
 from transforms.columns.analysis import Plan
 from transforms.columns.clean import CleanSettings
+from transforms.columns.decisions import RuleSettings
 from transforms.columns.live import LivePlan
 from transforms.columns.windows import Window, parse_duration, parse_window
 from transforms.errors import OptionError
@@ -64,6 +66,10 @@ class RunConfig:
     lateness: int | None
     early_every: float
     snapshot_every: float
+    rules: str
+    consent: str | None
+    consent_default: bool
+    rule_settings: RuleSettings
     rule_history: int
     fresh: bool
     stop_seconds: int | None
@@ -82,7 +88,7 @@ class RunConfig:
     def live_plan(self) -> LivePlan:
         """What a live shard keeps: the table of subscribers slides over a minute unless a window is given."""
         subscribers = self.plan.window if self.window_given else parse_window(LIVE_SUBSCRIBER_WINDOW)
-        return LivePlan(self.plan, subscribers, self.lateness or 0, self.rule_history)
+        return LivePlan(self.plan, subscribers, self.lateness or 0, self.rule_history, self.rule_settings)
 
     def clean_settings(self) -> CleanSettings:
         """How records are cleaned; the limit of the future is that of now."""
@@ -140,6 +146,10 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         else parse_duration(flags.allowed_lateness, "--allowed_lateness"),
         early_every=_interval(flags.early_every, "--early_every"),
         snapshot_every=_interval(flags.snapshot_every, "--snapshot_every"),
+        rules=flags.rules,
+        consent=flags.consent,
+        consent_default=flags.consent_default == "in",
+        rule_settings=rule_settings(flags, streaming=streaming),
         rule_history=parse_duration(flags.rule_history, "--rule_history"),
         fresh=flags.fresh,
         **_stop(flags.stop_after),

@@ -7,10 +7,13 @@ from typing import Any, Protocol
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
 
+from callbeam_io.sink import WriteResults
 from callbeam_io.sources.local_read import LocalRead
 from pipelines.config import RunConfig
 from pipelines.engines import LOCAL_STREAMING
+from pipelines.rulebook import BookSpec
 from transforms.cleaning import CleanRecords, Loader
+from transforms.decide import DecidePromotions
 from transforms.live import AnalyseLive
 from transforms.live_collect import CountWritten
 from transforms.live_settings import LiveSettings
@@ -27,9 +30,14 @@ class Source(Loader, Protocol):
 
 
 def build(
-    pipeline: beam.Pipeline, config: RunConfig, run_id: str, source: Source, sink: beam.PTransform
+    pipeline: beam.Pipeline,
+    config: RunConfig,
+    run_id: str,
+    source: Source,
+    sink: WriteResults,
+    book: BookSpec | None = None,
 ) -> beam.PCollection[Any]:
-    """Wires a batch run: read, clean, analyse by shard, write.
+    """Wires a batch run: read, clean, analyse by shard, decide rules, write.
 
     Args:
         pipeline: where the steps go.
@@ -37,6 +45,7 @@ def build(
         run_id: of the run.
         source: of elements; its ``load`` runs on the workers.
         sink: takes packets of tables.
+        book: the rules and consents; None: no rule is on.
     """
     elements = pipeline | "Read" >> source.read()
     records = elements | "Clean" >> CleanRecords(
@@ -47,7 +56,10 @@ def build(
         shards=SHARDS,
         max_bad_ratio=config.max_bad_ratio,
     )
-    results = records | "Analyse" >> AnalyseShards(config.plan, config.reference)
+    results = records | "Analyse" >> AnalyseShards(config.plan, config.reference, sink.writer)
+    if book is not None:
+        decide = DecidePromotions(book, config.rule_settings, config.reference)
+        results = (results, records | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
     return results | "Write" >> sink
 
 

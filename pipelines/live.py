@@ -15,19 +15,22 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from callbeam_io.kept import KeptRecords, folder_of
-from callbeam_io.sink import WriteResults
+from callbeam_io.sink import WriteResults, decided_key
 from callbeam_io.sources.live import LiveFeed, LiveReader
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
 from pipelines.durable_job import DurableJob
+from pipelines.livebook import LiveBook
 from pipelines.preflight import PreparedLive
 from pipelines.pump import Pump
 from pipelines.resume import find_resumable
+from pipelines.rulebook import BookSpec
 from pipelines.snapshots import Loaded, Positions, Snapshots, take
 from pipelines.status import LiveStatus
 from pipelines.summary import summary
 from transforms.cleaning import Prepare
+from transforms.columns.live_tables import LiveTables
 from transforms.errors import CallbeamError
 from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
@@ -106,8 +109,27 @@ class LiveJob:
         loaded = self.snapshots.load() if self.resumed else Loaded(0, {}, {}, {}, False)
         self._restore(loaded)
         self.reader = self._reader(loaded)
-        self.pump = Pump(self.reader, self.state, self._save, config.snapshot_every, config.stop_rows)
+        self.book = self._book()
+        self.pump = Pump(
+            self.reader, self.state, self._save, config.snapshot_every, config.stop_rows, self.book.turn
+        )
         self.status = LiveStatus(self.prepared.store, self.run_id, self.reader, self.state, self.snapshots)
+
+    def _book(self) -> LiveBook:
+        config, store = self.prepared.config, self.prepared.store
+        spec = self.prepared.book or BookSpec((), config.output, config.consent_default)
+        types, pane = config.reference().types, config.rule_settings.pane
+        return LiveBook(store, self.state, self.run_id, spec, config.rules, types, pane)
+
+    def _restore_decisions(self, tables: LiveTables) -> None:
+        """What the store has of promotions counts; what comes again is dropped."""
+        store = self.prepared.store
+        floor = store.control(decided_key(self.run_id))
+        if floor is not None:
+            tables.decisions.floor = int(floor)
+        for row in store.rows("promotions", self.run_id, where={"outcome": "offered"}):
+            rule_id = row["rule_id"]
+            tables.decisions.offered[rule_id] = tables.decisions.offered.get(rule_id, 0) + 1
 
     def _reader(self, loaded: Loaded) -> LiveReader:
         config = self.prepared.config
@@ -118,6 +140,7 @@ class LiveJob:
     def _restore(self, loaded: Loaded) -> None:
         self._seq = loaded.seq
         tables = self.state.last(self.settings.new_tables)
+        self._restore_decisions(tables)
         for number, saved in loaded.shards.items():
             shard = self.state.shard(number, self.settings.new_shard)
             saved.restore(shard)
@@ -129,6 +152,7 @@ class LiveJob:
         config = self.prepared.config
         PUMPS[self.run_id] = self.pump
         self.snapshots.sweep()
+        self.book.start(resumed=self.resumed)
         self.reader.start()
         pipeline = beam.Pipeline(options=PipelineOptions([*self.prepared.engine.args]))
         sink = WriteResults(config.output, self.run_id, append=False)
@@ -184,6 +208,7 @@ class LiveJob:
 
     def close(self) -> None:
         """Stops the readers and frees the state."""
+        self.book.close()
         self.reader.close()
         PUMPS.pop(self.run_id, None)
         forget(self.run_id)

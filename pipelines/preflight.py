@@ -13,18 +13,20 @@ from callbeam_io.store import Store, open_store
 from pipelines import options
 from pipelines.config import RunConfig, make_config
 from pipelines.engines import Engine, choose_engine
+from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, load_consents, rules_of_file
 from pipelines.summary import assumptions
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start."""
+    """A run that can start; ``book`` is None where no rule is on."""
 
     config: RunConfig
     engine: Engine
     inputs: InputPlan
     store: Store
     notes: tuple[str, ...]
+    book: BookSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class PreparedLive:
     feeds: tuple[Feed, ...]
     store: Store
     notes: tuple[str, ...]
+    book: BookSpec | None = None
 
 
 def prepare(argv: Sequence[str]) -> Prepared | PreparedLive:
@@ -51,8 +54,22 @@ def prepare(argv: Sequence[str]) -> Prepared | PreparedLive:
     if config.streaming:
         return _prepare_live(config, engine)
     inputs = plan_inputs(config.inputs, config.input_format, timezone=config.timezone)
+    store, book, notes = _open_results(config)
+    notes = (*assumptions(config), *inputs.assumed, *inputs.notes, *notes)
+    return Prepared(config, engine, inputs, store, notes, book if book.definitions else None)
+
+
+def _open_results(config: RunConfig) -> tuple[Store, BookSpec, tuple[str, ...]]:
+    """The store with the consents of ``--consent`` in it, the rules, and what is to be said about both."""
+    types, pane = config.reference().types, config.rule_settings.pane
+    if config.rules != FROM_STORE:
+        rules_of_file(config.rules, types, pane)  # refused before anything is written
     store = open_store(config.output)
-    return Prepared(config, engine, inputs, store, (*assumptions(config), *inputs.assumed, *inputs.notes))
+    notes = load_consents(store, config.consent, config.reference.default_region) if config.consent else ()
+    book = book_spec(store, config.rules, config.output, types, pane, consent_default=config.consent_default)
+    if book.definitions and not config.consent_default and not store.count("consent"):
+        notes = (*notes, "nobody may be contacted yet: the store holds no consents (--consent)")
+    return store, book, notes
 
 
 def _prepare_live(config: RunConfig, engine: Engine) -> PreparedLive:
@@ -62,5 +79,7 @@ def _prepare_live(config: RunConfig, engine: Engine) -> PreparedLive:
     feeds = tuple(open_feed(i, config.input_format, config.timezone, spool=spool) for i in config.inputs)
     for feed in feeds:
         feed.check()
-    store = open_store(config.output)
-    return PreparedLive(config.for_feeds(feeds), engine, feeds, store, tuple(assumptions(config)))
+    store, book, notes = _open_results(config)
+    if engine.durable and book.definitions:
+        notes = (*notes, f"rules are not decided on {engine.runner} yet: no promotions are made")
+    return PreparedLive(config.for_feeds(feeds), engine, feeds, store, (*assumptions(config), *notes), book)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from callbeam_io.sources.live import LiveReader
@@ -27,6 +27,7 @@ class Pump:
         save: called with positions and watermarks while nothing is under way.
         save_every: seconds between two calls.
         stop_rows: drain after so many records; None: never.
+        before_tick: called with the watermark (microseconds) before an element is asked for: between two ticks.
     """
 
     reader: LiveReader
@@ -34,6 +35,7 @@ class Pump:
     save: Callable[[Positions, dict[str, int]], None]
     save_every: float
     stop_rows: int | None = None
+    before_tick: Callable[[int | None], None] = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
         self._saved = time.monotonic()
@@ -56,6 +58,7 @@ class Pump:
             return None
         if self.stop_rows is not None and self.reader.rows >= self.stop_rows:
             self.reader.drain()
+        self.before_tick(self.reader.watermark)
         if time.monotonic() - self._saved >= self.save_every and not self.reader.stopping:
             self._saving = True  # a tick first, so that the store shows all that the state holds
             return self._given(self.reader.tick())

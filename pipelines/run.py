@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("POLARS_MAX_THREADS", "1")  # the work of a step is spread over threads already
+
 import signal
 import sys
 import time
@@ -72,7 +75,7 @@ def run_pipeline(prepared: Prepared, run_id: str) -> None:
     with Progress(tally, prepared.inputs.bytes if prepared.engine.in_process else 0, beat):
         pipeline = beam.Pipeline(options=PipelineOptions(list(prepared.engine.args)))
         source = FileSource(tuple(prepared.inputs.blocks))
-        graph.build(pipeline, config, run_id, source, WriteResults(config.output, run_id))
+        graph.build(pipeline, config, run_id, source, WriteResults(config.output, run_id), prepared.book)
         pipeline.run().wait_until_finish()
 
 

@@ -176,9 +176,8 @@ def _payloads(
     rows = [("header", json.dumps(header).encode(), 0)]
     if tables["callers"].num_rows:
         rows.append(("callers", ipc_bytes(tables["callers"]), seq))
-    if "cells" in tables:
-        rows.append(("cells", ipc_bytes(tables["cells"]), 0))
-    return rows
+    replaced = [n for n in tables if n == "cells" or n.startswith("rule_")]
+    return rows + [(name, ipc_bytes(tables[name]), 0) for name in replaced]
 
 
 @dataclass
@@ -188,6 +187,7 @@ class SavedShard:
     callers: list[pa.Table] = field(default_factory=list)
     cells: pa.Table | None = None
     records: pa.Table | None = None
+    rules: dict[str, pa.Table] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
 
     def take(self, kind: str, payload: bytes) -> None:
@@ -198,11 +198,15 @@ class SavedShard:
             self.callers.append(from_ipc_bytes(payload))
         elif kind == "cells":
             self.cells = from_ipc_bytes(payload)
+        else:
+            self.rules[kind] = from_ipc_bytes(payload)
 
     def restore(self, shard: LiveShard) -> None:
         """Builds the live shard."""
         log = from_batches(self.records.to_batches() if self.records is not None else [])
-        shard.restore(self.callers, self.cells, log, self.header["counts"], self.header["watermark"])
+        shard.restore(
+            self.callers, self.cells, log, self.header["counts"], self.header["watermark"], self.rules
+        )
 
 
 @dataclass(frozen=True)

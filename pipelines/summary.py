@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -16,7 +17,9 @@ _MEASURES = ("calls", "answered", "messages", "duration_s")
 class Results(Protocol):
     """What the summary reads of a store."""
 
-    def rows(self, table: str, run_id: str, *, order_by: str, limit: int) -> list[dict[str, Any]]:
+    def rows(
+        self, table: str, run_id: str, *, order_by: str, limit: int | None = None
+    ) -> list[dict[str, Any]]:
         """Rows of a table."""
 
 
@@ -77,6 +80,15 @@ _TABLES = {
 }
 
 
+def outcomes(rows: Sequence[dict[str, Any]]) -> str:
+    """``312 firings: 40 no_consent, 12 capped, 25 control, 235 offered``; empty where there are none."""
+    counted = Counter(str(r["outcome"]) for r in rows)
+    if not counted:
+        return ""
+    parts = ", ".join(f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in sorted(counted.items()))
+    return f"Promotions: {counted.total():,} firings: {parts}"
+
+
 def summary(
     store: Results, run: dict[str, Any], config: RunConfig, notes: Sequence[str], engine: str, seconds: float
 ) -> str:
@@ -99,6 +111,8 @@ def summary(
             lines += [*table_lines(title, rows, key if windowed else key[1:]), ""]
     if config.plan.with_subscribers:
         lines += [*subscriber_lines(store.rows("subscribers", run_id, order_by="-calls", limit=TOP)), ""]
+    promotions = outcomes(store.rows("promotions", run_id, order_by="rule_id"))
+    lines += [promotions, ""] if promotions else []
     lines.append(f"Results: {hide_password(config.output)} (run_id {run_id})")
     lines.append(f"Engine: {engine}")
     lines += [f"Note: {note}" for note in notes]

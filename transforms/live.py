@@ -18,6 +18,7 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.utils.timestamp import Timestamp
 
+from transforms.columns.decisions import RuleBook
 from transforms.columns.hashing import shard_of
 from transforms.columns.live import LiveShard
 from transforms.columns.records import Records, from_batches
@@ -110,7 +111,8 @@ class _ShardFn(beam.DoFn):
     ) -> Iterator[tuple[int, Packet]]:
         number, packet = element
         cells = self._cells(number, state, version)
-        outputs = list(take_packet(number, cells.shard, packet, self._settings.splits))
+        settings = self._settings
+        outputs = list(take_packet(number, cells.shard, packet, settings.splits, settings.run().book))
         pane = self._settings.live.plan.window.pane
         if pane and "records" in packet.tables:
             end = _first_pane_end(packet.tables["records"], cells.shard, pane)
@@ -168,11 +170,11 @@ def _first_pane_end(records: pa.Table, shard: LiveShard, pane: int) -> int | Non
 
 
 def take_packet(
-    number: int, shard: LiveShard, packet: Packet, splits: int = 1
+    number: int, shard: LiveShard, packet: Packet, splits: int = 1, book: RuleBook | None = None
 ) -> Iterator[tuple[int, Packet]]:
     """Feeds a packet to a shard, and gives what it has to say.
 
-    Late corrections of panes that ended before are shown at the next tick.
+    Late corrections of panes that ended before are shown at the next tick; rules are decided at ticks.
     """
     header = packet.header
     records = _records(packet)
@@ -184,7 +186,8 @@ def take_packet(
     shard.heard(str(header.get("split")), None if mark is None else mark // MICROS, idle=idle, splits=splits)
     if header.get("tick"):
         end = str(header.get("split")) if header.get("end") else None
-        yield 0, cells_packet(number, shard, end=end, subscribers=True)
+        promotions = None if book is None else shard.decide(book, end=end is not None)
+        yield 0, cells_packet(number, shard, end=end, subscribers=True, promotions=promotions)
 
 
 def _records(packet: Packet) -> Records:
@@ -193,13 +196,20 @@ def _records(packet: Packet) -> Records:
 
 
 def cells_packet(
-    number: int, shard: LiveShard, *, end: str | None = None, subscribers: bool = False
+    number: int,
+    shard: LiveShard,
+    *,
+    end: str | None = None,
+    subscribers: bool = False,
+    promotions: pa.Table | None = None,
 ) -> Packet:
     """What changed in a shard since it was last asked, and its absolute counts.
 
     At the ``end`` of a split all subscribers are shown: their contact hours depend on everybody.
     """
     tables = {"cells": shard.changed_cells()}
+    if promotions is not None:
+        tables["promotions"] = promotions
     if subscribers and shard.live.plan.with_subscribers:
         rows, hours = shard.subscriber_changes(everyone=end is not None)
         if rows.height:
@@ -209,7 +219,8 @@ def cells_packet(
         "shard": number,
         "end": end,
         "watermark": shard.watermark,
-        "counts": shard.counts,
+        "counts": {**shard.counts, "decided_without": 0 if shard.decider is None else shard.decider.without},
+        "decided": None if shard.decider is None else shard.decider.decided,
         "population": shard.callers.population.tolist(),
     }
     return Packet(header, tables)

@@ -10,6 +10,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.transforms.userstate import BagStateSpec
 
+from transforms.columns.decisions import RuleBook
 from transforms.columns.live_tables import LiveTables
 from transforms.live_settings import LiveSettings
 from transforms.packets import Packet, PacketCoder
@@ -33,7 +34,7 @@ class CollectFn(beam.DoFn):
         packet = element[1]
         run = self._settings.run()
         tables = self._tables(run, state, packet)
-        yield from self._counted(run, collect(tables, packet))
+        yield from self._counted(run, collect(tables, packet, run.book))
 
     def _tables(self, run: LiveRun, state: Any, packet: Packet) -> LiveTables:
         fresh = run.tables is None
@@ -71,11 +72,13 @@ def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None
         tables.put_counts(header["shard"], dict(header["counts"]), header["population"])
     if header.get("watermark"):
         tables.advance(header["watermark"])
+    if header.get("decided") is not None:
+        tables.decisions.put(header["shard"], header["decided"], packet.tables.get("promotions"))
     if header.get("end") is not None:
         tables.ends.add((header["shard"], header["end"]))
 
 
-def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
+def collect(tables: LiveTables, packet: Packet, book: RuleBook) -> list[Packet]:
     """Rows of the result tables that follow from what one shard says."""
     remember(tables, packet)
     out = {n: t for n, t in packet.tables.items() if n == "rejects"}
@@ -84,9 +87,15 @@ def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
         rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
         hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
         out["subscribers"] = tables.subscriber_rows(rows, hours).to_arrow()
+    promotions = tables.decisions.take(book.limits)
+    if promotions is not None:
+        out["promotions"] = promotions
     if not out and packet.header.get("end") is None:
         return []
-    return [Packet({"counts": tables.total_counts(), "ended": tables.ended}, out)]
+    header = {"counts": tables.total_counts(), "ended": tables.ended}
+    if promotions is not None:
+        header["decided"] = tables.decisions.floor
+    return [Packet(header, out)]
 
 
 @dataclass

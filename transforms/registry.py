@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from transforms.columns.decisions import RuleBook
 from transforms.columns.live import LiveShard
 from transforms.columns.live_tables import LiveTables
 
@@ -43,13 +44,15 @@ class Flow:
 class LiveRun:
     """The shards, the last step's tables and the flow of one run.
 
-    ``watermark`` is the source's, in seconds: it may be far ahead of the timer that is being worked.
+    ``watermark`` is the source's, in seconds: it may be far ahead of the timer that is being worked. ``book``
+    holds the rules that are on; it is replaced as a whole.
     """
 
     shards: dict[int, LiveShard] = field(default_factory=dict)
     tables: LiveTables | None = None
     flow: Flow = field(default_factory=Flow)
     watermark: int = -(1 << 40)
+    book: RuleBook = field(default_factory=RuleBook)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def shard(self, number: int, make: Callable[[], LiveShard]) -> LiveShard:

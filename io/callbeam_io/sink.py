@@ -17,11 +17,42 @@ class Tables(Protocol):
 
     @property
     def header(self) -> Mapping[str, Any]:
-        """``counts``: records by fate, written to the run's row; ``ended``: nothing will follow."""
+        """``counts``: records by fate, written to the run's row; ``decided``: the last pane end (second) whose
+        promotions are among the tables; ``ended``: nothing will follow."""
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
         """Rows, without ``run_id``."""
+
+
+@dataclass(frozen=True)
+class ResultWriter:
+    """Hands packets to the writer thread that this process has for a store.
+
+    Attributes:
+        url: of the store.
+        run_id: of the run.
+        append: the run is new, so that no row of it is there yet (but for retries).
+    """
+
+    url: str
+    run_id: str
+    append: bool = True
+
+    def put(self, packet: Tables) -> None:
+        """Hands over the tables of a packet; raises StoreError if an earlier one could not be written."""
+        tables = dict(packet.tables)
+        notes = [control_row(ended_key(self.run_id), value=True)] if packet.header.get("ended") else []
+        if packet.header.get("decided") is not None:
+            notes.append(control_row(decided_key(self.run_id), value=packet.header["decided"]))
+        if notes:
+            tables["control"] = pa.concat_tables(notes)
+        counts = packet.header.get("counts")
+        writer_for(self.url).put(self.run_id, tables, append=self.append, counts=counts)
+
+    def flush(self) -> None:
+        """Waits until all that this process handed over is in; raises StoreError if it could not be."""
+        writer_for(self.url).flush()
 
 
 @dataclass
@@ -38,30 +69,28 @@ class WriteResults(beam.PTransform):
     run_id: str
     append: bool = True
 
+    @property
+    def writer(self) -> ResultWriter:
+        """What writes, for steps before this one that have rows early."""
+        return ResultWriter(self.url, self.run_id, self.append)
+
     def expand(self, pcoll: beam.PCollection[Tables]) -> beam.PCollection[int]:
         """Gives the number of rows of each packet once they are written."""
-        return pcoll | "WriteResults" >> beam.ParDo(
-            _WriteFn(self.url, self.run_id, self.append)
-        ).with_output_types(int)
+        return pcoll | "WriteResults" >> beam.ParDo(_WriteFn(self.writer)).with_output_types(int)
 
 
 class _WriteFn(beam.DoFn):
     """Hands tables to the store's writer thread; a bundle ends when all of its rows are in."""
 
-    def __init__(self, url: str, run_id: str, append: bool) -> None:
-        self._url, self._run_id, self._append = url, run_id, append
+    def __init__(self, writer: ResultWriter) -> None:
+        self._writer = writer
 
     def process(self, packet: Tables) -> Iterator[int]:
-        writer = writer_for(self._url)
-        counts = packet.header.get("counts")
-        tables = dict(packet.tables)
-        if packet.header.get("ended"):
-            tables["control"] = control_row(ended_key(self._run_id), value=True)
-        writer.put(self._run_id, tables, append=self._append, counts=counts)
+        self._writer.put(packet)
         yield sum(t.num_rows for t in packet.tables.values())
 
     def finish_bundle(self) -> None:
-        writer_for(self._url).flush()
+        self._writer.flush()
 
 
 def ended_key(run_id: str) -> str:
@@ -72,6 +101,11 @@ def ended_key(run_id: str) -> str:
 def drain_key(run_id: str) -> str:
     """The setting that tells the readers of a run to come to an end."""
     return f"drain/{run_id}"
+
+
+def decided_key(run_id: str) -> str:
+    """The setting that says until which pane end (second) the promotions of a run are in the store."""
+    return f"decided/{run_id}"
 
 
 def control_row(name: str, *, value: object) -> pa.Table:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transforms.columns.analysis import Plan
 from transforms.columns.callers import Callers
 from transforms.columns.cells import CellSums, Layout, cells_table, from_cells_table
+from transforms.columns.decisions import Decider, RuleBook, RuleSettings, first_pane_end_after
 from transforms.columns.records import Records, concat
 from transforms.columns.seen import SeenRecords
 from transforms.columns.subscribers import subscriber_rows
@@ -32,12 +33,14 @@ class LivePlan:
         subscriber_window: of the table of subscribers.
         lateness: seconds that a record may be behind the watermark.
         history: seconds that interactions are kept for rules.
+        rules: how rules are decided; None: never.
     """
 
     plan: Plan
     subscriber_window: Window
     lateness: int
     history: int = 0
+    rules: RuleSettings | None = None
 
     @property
     def retention(self) -> int:
@@ -58,6 +61,7 @@ class LiveShard:
         self.seen = SeenRecords()
         self.cells = CellSums()
         self.callers = Callers(self.reference.types, self.live.subscriber_window)
+        self.decider: Decider | None = None  # made when the first rule is on
         self._log: list[Records] = []
         self._fresh: list[Records] = []
         self.watermark = _NEVER
@@ -85,6 +89,8 @@ class LiveShard:
         self._count(kept)
         if len(kept):
             self._fresh.append(kept)
+            if self.decider is not None:
+                self.decider.add(kept)
             self.greatest = max(self.greatest, int(kept.seconds.max()))
         return kept
 
@@ -116,6 +122,25 @@ class LiveShard:
         horizon = watermark - self.live.retention
         while self._log and int(self._log[0].seconds.max()) < horizon:
             self._log.pop(0)
+
+    def decide(self, book: RuleBook, *, end: bool = False) -> pa.Table | None:
+        """Promotions at the pane ends that the watermark has passed; at the end of all input up to the first
+        pane end after the greatest start, which is the watermark then."""
+        if self.live.rules is None or self.watermark == _NEVER:
+            return None
+        if self.decider is None:
+            if not book.rules:
+                return None
+            self.decider = self._new_decider()
+            if self._log:
+                self.decider.add(concat(self._log))
+        if end:
+            return self.decider.decide_until(book, first_pane_end_after(self.watermark, self.live.rules.pane))
+        return self.decider.decide(book, self.watermark)
+
+    def _new_decider(self) -> Decider:
+        settings = self.live.rules or RuleSettings(pane=3600)
+        return Decider(settings, self.reference.types, self.live.history)
 
     def changed_cells(self) -> pa.Table:
         """Cells of T1, T2, T3 and the type graph that changed since the last call, absolute."""
@@ -164,6 +189,8 @@ class LiveShard:
         """
         fresh, self._fresh = self._fresh, []
         tables = {} if light else self._absolute(self.callers.saved())
+        if self.decider is not None and not light:
+            tables |= self.decider.saved()
         return {**tables, **_records_table(fresh)}
 
     def everything(self) -> dict[str, pa.Table]:
@@ -184,6 +211,7 @@ class LiveShard:
         log: Records,
         counts: Mapping[str, int],
         watermark: int,
+        rules: Mapping[str, pa.Table] | None = None,
     ) -> None:
         """Sets an empty shard to what was saved.
 
@@ -193,6 +221,7 @@ class LiveShard:
             log: the records that were kept; all of them are counted in the other values.
             counts: records by fate.
             watermark: in seconds.
+            rules: what `Decider.saved` gave; None where there was no decider.
         """
         for table in callers:
             self.callers.restore(table)
@@ -206,6 +235,9 @@ class LiveShard:
         if len(log):
             self._log.append(log)
             self.greatest = int(log.seconds.max())
+        if rules:
+            self.decider = self._new_decider()
+            self.decider.restore(rules, log)
         self.shown()
         self.counts = {**dict.fromkeys(FATES, 0), **counts}
         self.advance(watermark)

@@ -21,8 +21,53 @@ from transforms.columns.cells import (
 )
 from transforms.columns.contact import SPAN, best_span
 from transforms.columns.live import LivePlan
+from transforms.columns.rules.promotions import apply_max_total
 from transforms.columns.subscribers import HOURS
 from transforms.columns.templates import Reference
+
+
+@dataclass
+class Decisions:
+    """Promotions on their way to the store: let go once every shard has decided their pane end.
+
+    ``max_total`` is counted here, in the order of pane ends and subscribers.
+
+    Attributes:
+        shards: number of shards.
+        offered: promotions offered so far by rule.
+        floor: second of the last pane end whose promotions are in the store already: after a restart, rows at
+            or before it are dropped.
+    """
+
+    shards: int
+    offered: dict[str, int] = field(default_factory=dict)
+    floor: int = -(1 << 62)
+
+    def __post_init__(self) -> None:
+        self._decided: dict[int, int] = {}
+        self._waiting: list[pa.Table] = []
+
+    def put(self, shard: int, decided: int, rows: pa.Table | None) -> None:
+        """What a shard decided until a pane end."""
+        self._decided[shard] = max(decided, self._decided.get(shard, decided))
+        if rows is not None:
+            self._waiting.append(rows)
+
+    def take(self, limits: dict[tuple[str, int], int | None]) -> pa.Table | None:
+        """The promotions that all shards have decided; None where there are none."""
+        if not self._waiting or len(self._decided) < self.shards:
+            return None
+        ready = min(self._decided.values())
+        rows = pa.concat_tables(self._waiting)
+        at = rows.column("decided_at").to_numpy().astype("datetime64[s]").astype(np.int64)
+        out = rows.filter(pa.array((at <= ready) & (at > self.floor)))
+        later = rows.filter(pa.array(at > ready))
+        self._waiting = [later] if later.num_rows else []
+        self.floor = max(self.floor, ready)
+        if not out.num_rows:
+            return None
+        out, self.offered = apply_max_total(out, limits, self.offered)
+        return out
 
 
 @dataclass
@@ -45,6 +90,7 @@ class LiveTables:
         self._cells = [CellSums() for _ in range(self.shards)]
         self._population = np.zeros((self.shards, HOURS), np.int64)
         self._pending: list[NDArray[np.int64]] = []
+        self.decisions = Decisions(self.shards)
 
     def put(self, shard: int, cells: pa.Table, *, quiet: bool = False) -> None:
         """Takes the changed cells of a shard; ``quiet``: their windows are written already."""
@@ -95,7 +141,7 @@ class LiveTables:
         )
 
     def total_counts(self) -> dict[str, int]:
-        """Records by fate over all shards."""
+        """Records by fate over all shards, and those that came after a decision they would have counted in."""
         names = {n for c in self.counts.values() for n in c}
         return {n: sum(c.get(n, 0) for c in self.counts.values()) for n in sorted(names)}
 

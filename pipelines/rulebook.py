@@ -1,0 +1,194 @@
+"""The rules of a run and who consents: from the flags, a rules file or the store."""
+
+from __future__ import annotations
+
+import argparse
+import calendar
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from callbeam_io.store import Store, open_store
+from transforms.columns.decisions import RuleBook, RuleSettings
+from transforms.columns.directory import BusinessTypes
+from transforms.columns.numbers import party_codes, party_texts
+from transforms.columns.regions import REGIONS
+from transforms.columns.rules.moments import Quiet
+from transforms.columns.rules.outcomes import Cap, Consent, Ledger, ledger
+from transforms.columns.windows import parse_duration
+from transforms.errors import OptionError, RuleError
+from transforms.rules.check import Names, check_rule
+from transforms.rules.language import ActiveRule, Rule
+from transforms.rules.parse import parse_rule, parse_rules
+from transforms.rules.write import to_json
+from transforms.schema import TIME_FORMAT
+
+FROM_STORE: Final = "store"
+_QUIET: Final = re.compile(r"(\d{1,2})-(\d{1,2})")
+
+
+def rule_settings(flags: argparse.Namespace, *, streaming: bool) -> RuleSettings:
+    """Panes and the gate from ``--pane``, ``--rule_delay``, ``--contact_cap``, ``--quiet_hours``, ``--timezone``.
+
+    Raises:
+        OptionError: for a value that cannot be, and for ``--deliver``, which is not there yet.
+    """
+    if flags.deliver:
+        raise OptionError("--deliver", "no such flag yet", "promotions are decided and stored, not sent")
+    pane = parse_duration(flags.pane or ("5s" if streaming else "1h"), "--pane")
+    if pane < 1:
+        raise OptionError(f"--pane {flags.pane!r}", "at least 1s")
+    delay = parse_duration(flags.rule_delay, "--rule_delay")
+    return RuleSettings(
+        pane, delay, _cap(flags.contact_cap), _quiet(flags.quiet_hours), flags.timezone or "UTC"
+    )
+
+
+def _cap(text: str) -> Cap | None:
+    if text == "none":
+        return None
+    most, _, window = text.partition("/")
+    if not (most.isascii() and most.isdigit() and window):
+        raise OptionError(f"--contact_cap {text!r}", "a number and a time such as 2/7d, or none")
+    return Cap(int(most), parse_duration(window, "--contact_cap"))
+
+
+def _quiet(text: str) -> Quiet | None:
+    if text == "none":
+        return None
+    match = _QUIET.fullmatch(text)
+    hours = (int(match[1]), int(match[2])) if match else (99, 99)
+    if max(hours) > 23:
+        raise OptionError(f"--quiet_hours {text!r}", "two hours such as 21-9, or none")
+    return Quiet(*hours)
+
+
+@dataclass(frozen=True)
+class BookSpec:
+    """Where rules and consents are; calling it gives them. Picklable.
+
+    Attributes:
+        definitions: the rules as JSON texts, with their versions; fixed for the run.
+        url: of the store with the consents.
+        consent_default: whether who stated nothing consents.
+    """
+
+    definitions: tuple[tuple[str, int], ...]
+    url: str
+    consent_default: bool
+
+    def __call__(self) -> RuleBook:
+        """The book, read at the first call in a process."""
+        return _book(self)
+
+
+@lru_cache(maxsize=4)
+def _book(spec: BookSpec) -> RuleBook:
+    rules = tuple(ActiveRule(parse_rule(json.loads(text)), version) for text, version in spec.definitions)
+    return RuleBook(rules, read_consent(open_store(spec.url), default=spec.consent_default))
+
+
+def load_consents(store: Store, path: str, region: str | None) -> tuple[str, ...]:
+    """Loads a consent file into the store; gives what is to be said about it.
+
+    Raises:
+        OptionError: for a file that cannot be read as consents.
+    """
+    if not Path(path).is_file():
+        raise OptionError(f"--consent {path}: no such file", "a CSV subscriber,opted_in[,at]")
+
+    def normalise(subscribers: pl.Series) -> pl.Series:
+        parties = party_codes(subscribers, region)
+        return party_texts(parties.code, parties.text)
+
+    counts = store.load_consent(path, normalise)
+    rejected = f", {len(counts.rejected):,} lines could not be read" if counts.rejected else ""
+    return (f"{counts.stored:,} consents were loaded{rejected}",)
+
+
+def read_consent(store: Store, *, default: bool) -> Consent:
+    """Consents and suppressions of the store as ledgers by party code."""
+    stated = pl.DataFrame(pl.from_arrow(store.table("consent")))
+    suppressed = pl.DataFrame(pl.from_arrow(store.table("suppressed")))
+    return Consent(_ledger(stated, "opted_in"), _ledger(suppressed, None), default)
+
+
+def _ledger(frame: pl.DataFrame, said: str | None) -> Ledger:
+    codes = party_codes(frame["subscriber"]).code
+    stamps = frame["at"].str.to_datetime(TIME_FORMAT, time_unit="us")
+    at = stamps.to_physical().to_numpy() // 1_000_000
+    values = frame[said].cast(pl.Boolean).to_numpy() if said else np.ones(len(codes), np.bool_)
+    return ledger(codes, at, values)
+
+
+def rules_of_file(path: str, types: BusinessTypes, pane: int) -> list[Rule]:
+    """The enabled rules of a rules file, checked against panes and names.
+
+    Raises:
+        OptionError: no such file.
+        RuleError: a rule that cannot be read or decided.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise OptionError(f"--rules {path}: no such file", "a JSON list of rules, or store")
+    rules = [rule for rule in parse_rules(file.read_bytes()) if rule.enabled]
+    for rule in rules:
+        check_rule(rule, pane, _names(types))
+    return rules
+
+
+def _names(types: BusinessTypes) -> Names:
+    return Names(frozenset(types.names), frozenset(types.tags), frozenset(REGIONS))
+
+
+def rules_of_store(store: Store, types: BusinessTypes, pane: int) -> list[tuple[Rule, int]]:
+    """The enabled rules of the store with their versions; one that cannot be decided is switched off, with the
+    error in its row."""
+    found = []
+    for row in store.rows("rules", where={"enabled": True}):
+        try:
+            rule = parse_rule(_definition(row))
+            check_rule(rule, pane, _names(types))
+        except RuleError as error:
+            switch_off(store, row, str(error))
+            continue
+        found.append((rule, int(row["version"] or 1)))
+    return found
+
+
+def _definition(row: dict[str, Any]) -> Any:
+    definition = row["definition"]
+    return json.loads(definition) if isinstance(definition, str) else definition
+
+
+def switch_off(store: Store, row: dict[str, Any], error: str) -> None:
+    """Switches a rule off and says why in its row."""
+    frame = pl.DataFrame(
+        [{**row, "definition": json.dumps(_definition(row)), "enabled": False, "error": error}]
+    )
+    store.writer().write("", {"rules": frame})
+
+
+def book_spec(
+    store: Store, source: str, url: str, types: BusinessTypes, pane: int, *, consent_default: bool
+) -> BookSpec:
+    """The rules that a run begins with, from a file or from the store."""
+    if source == FROM_STORE:
+        chosen: Sequence[tuple[Rule, int]] = rules_of_store(store, types, pane)
+    else:
+        chosen = [(rule, 1) for rule in rules_of_file(source, types, pane)]
+    texts = tuple((json.dumps(to_json(rule)), version) for rule, version in chosen)
+    return BookSpec(texts, url, consent_default)
+
+
+def seconds_of(text: str) -> int:
+    """Seconds since 1970 of a time of the store."""
+    return calendar.timegm(time.strptime(text, TIME_FORMAT))
