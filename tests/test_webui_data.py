@@ -35,11 +35,11 @@ def test_tables_with_secrets_are_not_among_them() -> None:
     assert not {"users", "api_tokens", "control", "audit_log", "shard_state"} & set(READERS)
 
 
-@pytest.mark.parametrize("table", ["subscribers", "rejects"])
-@pytest.mark.parametrize("order_by", ["", "-calls", "reason"])
+@pytest.mark.parametrize(
+    ("table", "order_by"),
+    [("subscribers", ""), ("subscribers", "-calls"), ("rejects", ""), ("rejects", "reason")],
+)
 def test_pages_hold_every_row_once(world: World, table: str, order_by: str) -> None:
-    if order_by.lstrip("-") not in ("", *TABLES[table].c.keys()):
-        pytest.skip("no such column in this table")
     rows, address = (
         [],
         f"/data/{table}?limit=17&order_by={order_by}" if order_by else f"/data/{table}?limit=17",

@@ -18,7 +18,7 @@ bp = Blueprint("account", __name__)
 _NEW = {"autocomplete": "new-password"}
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
+class PasswordForm(FlaskForm):
     """The old password and, twice, the new one."""
 
     current = PasswordField(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Final
@@ -24,6 +23,7 @@ from webui import (
     metrics,
     outlines,
     person,
+    preparation,
     promotions,
     rejects,
     runs,
@@ -37,7 +37,6 @@ from webui import (
     welcome,
 )
 from webui.config import WebConfig
-from webui.geo import world
 from webui.pulse import Pulse
 
 PAGES: Final[Sequence[ModuleType]] = (
@@ -88,11 +87,5 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         app.register_blueprint(page.bp)
     if config.background:
         pulse.start()
-        threading.Thread(target=_prepare_map, name="outlines", daemon=True).start()
+        preparation.start(store)
     return app
-
-
-def _prepare_map() -> None:
-    """The outlines of countries take some seconds where they were not made before: nobody shall wait."""
-    if world.edition() is not None:
-        world.codes()

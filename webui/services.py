@@ -17,28 +17,37 @@ from webui.pulse import Pulse
 T = TypeVar("T")
 _KEY = "callbeam"
 _KEPT = 256
+WORTH = 20
 
 
 class ShortCache:
-    """Answers that many browsers ask for at once: made once, kept for a moment, never the only copy."""
+    """Answers that many browsers ask for at once: made once, kept for a moment, never the only copy.
+
+    What takes long to make is kept for longer, so that no answer keeps a processor busy with itself.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._guard = threading.Lock()
         self._locks: dict[Hashable, threading.Lock] = {}
-        self._kept: dict[Hashable, tuple[float, Any]] = {}
+        self._kept: dict[Hashable, tuple[float, float, Any]] = {}
 
     def get(self, key: Hashable, seconds: float, make: Callable[[], T]) -> T:
-        """The answer of this key, made by ``make`` when it is older than ``seconds``; others wait for it."""
+        """The answer of this key, made by ``make`` when it is older than ``seconds``; others wait for it.
+
+        An answer is good for `WORTH` times as long as it took to make, if that is longer.
+        """
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             found = self._kept.get(key)
-            if found is not None and self._clock() - found[0] < seconds:
-                return cast(T, found[1])
+            begun = self._clock()
+            if found is not None and begun - found[0] < max(seconds, found[1] * WORTH):
+                return cast(T, found[2])
             answer = make()
+            now = self._clock()
             with self._guard:
-                self._kept[key] = (self._clock(), answer)
+                self._kept[key] = (now, now - begun, answer)
                 self._forget()
             return answer
 

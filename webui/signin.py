@@ -15,7 +15,7 @@ from webui.errors import local_path
 bp = Blueprint("signin", __name__)
 
 
-class SignInForm(FlaskForm):  # type: ignore[misc]
+class SignInForm(FlaskForm):
     """User name and password."""
 
     username = StringField(

@@ -15,6 +15,7 @@ from webui.figures.style import Figure, Theme
 from webui.promotions import described
 from webui.reasons import OUTCOMES
 from webui.services import cached, services, store
+from webui.subscribers import people_of
 
 NEWEST: Final = 8
 HOUR: Final = timedelta(hours=1)
@@ -141,9 +142,7 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
 def _reach(run: Mapping[str, Any]) -> tuple[int, int]:
     """People who may be contacted, and subscribers; kept for longer, as both take a moment to count."""
     at = max(utc_text(), run["watermark"] or "")
-    people = cached(
-        ("people", run["run_id"], "{}"), 10, lambda: web_people.count_people(store(), run["run_id"], {})
-    )
+    people = cached(("people", run["run_id"], "{}"), 10, people_of(run["run_id"]).count)
     return cached(("reach",), 10, lambda: web_people.count_contactable(store(), at)), people
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from callbeam_io.store import utc_text, web_people, web_queries
+from callbeam_io.store import utc_text, web_indexes, web_people, web_queries
 from webui import view, words
 from webui.analysis_kinds import tag_place, type_place
 from webui.exports import csv_response
@@ -93,14 +93,11 @@ def subscribers() -> ResponseReturnValue:
         return render_template("no_run.html", title="Subscribers")
     run_id, asked = run["run_id"], Asked(run)
     sort, down = view.sort_of(SORTS, DEFAULT_SORT)
-    total = cached(
-        ("people", run_id, repr(asked.where)),
-        5,
-        lambda: web_people.count_people(store(), run_id, asked.where),
-    )
+    people = people_of(run_id, asked.where)
+    total = cached(("people", run_id, repr(asked.where)), 5, people.count)
     last = max(1, -(-total // PAGE))
     page = min(max(1, request.args.get("page", 1, type=int)), last)
-    rows = web_people.people(store(), run_id, asked.where, sort, down, PAGE, (page - 1) * PAGE)
+    rows = people.page(sort, down, PAGE, (page - 1) * PAGE)
     log("subscribers viewed", detail={"filters": [c.text for c in asked.chips], "page": page})
     shown = {
         "run": run,
@@ -121,6 +118,12 @@ def subscribers() -> ResponseReturnValue:
     )
     response.headers["Vary"] = "HX-Request, HX-Target"
     return response
+
+
+def people_of(run_id: str, where: Mapping[str, Any] | None = None) -> web_people.People:
+    """The subscribers of a run that pass some filters, found by the run's indexes where it has them."""
+    indexed = cached(("indexed", run_id), 5, lambda: web_indexes.is_indexed(store(), run_id))
+    return web_people.People(store(), run_id, where or {}, indexed)
 
 
 def _about(run: Mapping[str, Any], numbers: list[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ NAV = [NavItem("Operate", "Users", "person-gear", "users.users", ADMIN, place=80
 _CHOICES: Final = [(r, f"{r.capitalize()}: {MEANING[r]}") for r in ROLES]
 
 
-class UserForm(FlaskForm):  # type: ignore[misc]
+class UserForm(FlaskForm):
     """A new user; an empty password means: make one."""
 
     username = StringField(
@@ -44,7 +44,7 @@ class UserForm(FlaskForm):  # type: ignore[misc]
     add = SubmitField("Add user")
 
 
-class TokenForm(FlaskForm):  # type: ignore[misc]
+class TokenForm(FlaskForm):
     """A new API token."""
 
     name = StringField("What is it for", validators=[DataRequired("Say what it is for."), Length(max=60)])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import Select, Table, and_, bindparam, column, exists, func, select, text
 
+from callbeam_io.store import web_indexes
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.filters import Condition, conditions
 from callbeam_io.store.tables import TABLES
@@ -17,50 +18,87 @@ _CONSENT: Final = TABLES["consent"]
 _SUPPRESSED: Final = TABLES["suppressed"]
 _PROMOTIONS: Final = TABLES["promotions"]
 OFFERED: Final = "offered"
+_LONG_BEGINNING: Final = 8
 
 
-def people(
-    store: StoreBase,
-    run_id: str,
-    where: Mapping[str, Condition],
-    sort: str = "subscriber",
-    down: bool = False,
-    limit: int = 50,
-    offset: int = 0,
-) -> list[dict[str, Any]]:
-    """Rows of ``subscribers`` in order: first their keys, which an index finds by itself, then the rows."""
-    column = _PEOPLE.c[sort]
-    order = [
-        column.desc() if down else column.asc(),
-        _PEOPLE.c.subscriber.desc() if down else _PEOPLE.c.subscriber,
-    ]
-    order = order[:1] if sort == "subscriber" else order
-    keys = (
-        select(_PEOPLE.c.subscriber)
-        .where(*_of_run(run_id, where))
-        .order_by(*order)
-        .limit(limit)
-        .offset(offset)
-    )
-    with store.reading() as connection:
-        found = list(connection.scalars(keys))
-        statement = (
-            select(_PEOPLE)
-            .where(_PEOPLE.c.run_id == run_id, _PEOPLE.c.subscriber.in_(found))
-            .order_by(*order)
-        )
-        return [dict(row) for row in connection.execute(statement).mappings()] if found else []
+class _Columns:
+    """Columns of ``subscribers`` by their names alone, for statements that say themselves where they read."""
+
+    name = "subscribers"
+    c: Final = {c.name: column(c.name, c.type) for c in _PEOPLE.columns}
 
 
-def count_people(store: StoreBase, run_id: str, where: Mapping[str, Condition]) -> int:
-    """How many rows `people` would give."""
-    statement = select(func.count()).select_from(_PEOPLE).where(*_of_run(run_id, where))
-    with store.reading() as connection:
-        return connection.scalar(statement) or 0
+@dataclass(frozen=True)
+class People:
+    """The subscribers of a run that pass some filters.
+
+    Attributes:
+        store: to read from.
+        run_id: of the run.
+        where: as of `reads.Reads.rows`.
+        indexed: the run has the indexes of `web_indexes`.
+    """
+
+    store: StoreBase
+    run_id: str
+    where: Mapping[str, Condition] = field(default_factory=dict)
+    indexed: bool = False
+
+    def page(self, sort: str, down: bool, limit: int, offset: int = 0) -> list[dict[str, Any]]:
+        """Their rows in order: first their keys, which an index finds by itself, then the rows."""
+        names = dict.fromkeys((sort, "subscriber"))
+        order = [_Columns.c[n].desc() if down else _Columns.c[n].asc() for n in names]
+        keys = self._select(column("subscriber"), sort=sort).order_by(*order).limit(limit).offset(offset)
+        with self.store.reading() as connection:
+            found = list(connection.scalars(keys))
+            if not found:
+                return []
+            rows = connection.execute(_of_run(self.run_id, found)).mappings()
+            by_key = {row["subscriber"]: dict(row) for row in rows}
+        return [by_key[key] for key in found if key in by_key]
+
+    def count(self) -> int:
+        """How many they are."""
+        with self.store.reading() as connection:
+            return connection.scalar(self._select(func.count())) or 0
+
+    def grouped(self, by: Sequence[str], sums: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Counted (``count``) and summed by some columns, the most first."""
+        columns = [_Columns.c[name] for name in by]
+        summed = [func.sum(_Columns.c[name]).label(name) for name in sums]
+        count = func.count().label("count")
+        statement = self._select(*columns, count, *summed, used=(*by, *sums)).group_by(*columns)
+        with self.store.reading() as connection:
+            return [
+                dict(row) for row in connection.execute(statement.order_by(count.desc(), *columns)).mappings()
+            ]
+
+    def _select(self, *columns: Any, sort: str = "", used: Sequence[str] = ()) -> Select[Any]:
+        """A statement over these people; the run stands in it as text, as only so its own indexes are seen to fit."""
+        run: Any = bindparam("run", self.run_id, literal_execute=True)
+        wanted = conditions(cast(Table, _Columns), self.where)
+        source = text(f"subscribers{self._index(sort, used)}")
+        return select(*columns).select_from(source).where(_Columns.c["run_id"] == run, *wanted)
+
+    def _index(self, sort: str, used: Sequence[str]) -> str:
+        """Which index SQLite has to take: it holds none of statistics that would make it find that out."""
+        if not self.indexed or self.store.engine.dialect.name != "sqlite":
+            return ""
+        if self._few_by_key() or (sort == "subscriber" and not self.where):
+            return ""  # the key is the best
+        kind = web_indexes.KIND_OF_ORDER.get(sort) if set(self.where) <= {sort} else None
+        if kind is None and {*self.where, *used, *([sort] if sort else ())} <= web_indexes.FILTERS:
+            kind = "filters"
+        return "" if kind is None else f" INDEXED BY {web_indexes.index_name(kind, self.run_id)}"
+
+    def _few_by_key(self) -> bool:
+        """Whether the beginning of a number leaves few people."""
+        begin = self.where.get("subscriber")
+        return isinstance(begin, tuple) and len(str(begin[1])) >= _LONG_BEGINNING
 
 
-def _of_run(run_id: str, where: Mapping[str, Condition]) -> list[ColumnElement[bool]]:
-    return [_PEOPLE.c.run_id == run_id, *conditions(_PEOPLE, where)]
+def _of_run(run_id: str, subscribers: Sequence[str]) -> Select[Any]:
+    return select(_PEOPLE).where(_PEOPLE.c.run_id == run_id, _PEOPLE.c.subscriber.in_(subscribers))
 
 
 def person(store: StoreBase, run_id: str, subscriber: str) -> dict[str, Any] | None:
@@ -114,14 +152,16 @@ def _newest(table: Any, subscribers: Sequence[str], at: str) -> Any:
 
 def count_contactable(store: StoreBase, at: str) -> int:
     """How many people may be contacted at a time, whether or not they are in a run's results."""
-    newest = select(_CONSENT.c.subscriber, func.max(_CONSENT.c.at).label("at")).where(_CONSENT.c.at <= at)
-    found = newest.group_by(_CONSENT.c.subscriber).subquery()
-    same = and_(_CONSENT.c.subscriber == found.c.subscriber, _CONSENT.c.at == found.c.at)
+    later = _CONSENT.alias()
+    overruled = exists().where(
+        later.c.subscriber == _CONSENT.c.subscriber, later.c.at > _CONSENT.c.at, later.c.at <= at
+    )
     stopped = select(_SUPPRESSED.c.subscriber).where(_SUPPRESSED.c.at <= at)
     statement = (
         select(func.count())
-        .select_from(_CONSENT.join(found, same))
-        .where(_CONSENT.c.opted_in.is_(True), _CONSENT.c.subscriber.not_in(stopped))
+        .select_from(_CONSENT)
+        .where(_CONSENT.c.at <= at, _CONSENT.c.opted_in.is_(True), ~overruled)
+        .where(_CONSENT.c.subscriber.not_in(stopped))
     )
     with store.reading() as connection:
         return connection.scalar(statement) or 0

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from webui_world import PEOPLE, World, number, seed_batch, subscriber
+
+from callbeam_io.store.web_indexes import index_name, index_people, is_indexed
+from callbeam_io.store.web_people import People
+from webui import preparation
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = World(tmp_path_factory.mktemp("many"))
+    seed_batch(made.store)
+    index_people(made.store, seed_batch(made.store))
+    yield made
+    made.close()
+
+
+ROWS = [subscriber(i) for i in range(PEOPLE)]
+FILTERS: dict[str, st.SearchStrategy[Any]] = {
+    "tag": st.sampled_from(["Health", "AD", "none"]),
+    "best_hour": st.integers(0, 23),
+    "calls": st.integers(0, 130).map(lambda n: (">=", n)),
+    "duration_s": st.integers(0, 12_000).map(lambda n: (">=", n)),
+    "subscriber": st.sampled_from([("prefix", "+1"), ("prefix", "+1202555000"), ("prefix", "+9")]),
+}
+SORTS = ["subscriber", "calls", "duration_s", "last_seen", "international", "messages"]
+
+
+def passes(row: dict[str, Any], name: str, wanted: Any) -> bool:
+    if not isinstance(wanted, tuple):
+        return bool(row[name] == wanted)
+    return bool(row[name].startswith(wanted[1]) if wanted[0] == "prefix" else row[name] >= wanted[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    where=st.fixed_dictionaries({}, optional=FILTERS),
+    sort=st.sampled_from(SORTS),
+    down=st.booleans(),
+    offset=st.integers(0, 60),
+)
+def test_lists_are_the_same_with_and_without_indexes(
+    world: World, where: dict[str, Any], sort: str, down: bool, offset: int
+) -> None:
+    good = [r for r in ROWS if all(passes(r, n, w) for n, w in where.items())]
+    ordered = sorted(good, key=lambda r: (r[sort], r["subscriber"]), reverse=down)
+    expected = [r["subscriber"] for r in ordered[offset : offset + 7]]
+    run_id = world.store.newest_run()
+    for indexed in (False, True):
+        people = People(world.store, run_id, where, indexed)
+        assert [r["subscriber"] for r in people.page(sort, down, 7, offset)] == expected
+        assert people.count() == len(good)
+        assert sum(r["count"] for r in people.grouped(["tag", "business_type"], ["calls"])) == len(good)
+
+
+def test_indexes_are_of_one_run_and_go_with_it(world: World) -> None:
+    run_id = world.store.newest_run()
+    assert is_indexed(world.store, run_id)
+    other = next(r["run_id"] for r in world.store.runs() if r["run_id"] != run_id)
+    assert not is_indexed(world.store, other)
+    index_people(world.store, other)
+    assert is_indexed(world.store, other)
+    world.store.prune_runs(1)
+    index_people(world.store, run_id)
+    assert is_indexed(world.store, run_id) and not is_indexed(world.store, other)
+
+
+def test_big_runs_are_prepared_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = seed_batch(world.store)
+    assert preparation.prepare_newest(world.store) == run_id and not is_indexed(world.store, run_id)
+    monkeypatch.setattr(preparation, "MANY", 100)
+    assert preparation.prepare_newest(world.store, ready=run_id) == run_id and not is_indexed(
+        world.store, run_id
+    )
+    assert preparation.prepare_newest(world.store) == run_id and is_indexed(world.store, run_id)
+    assert number(3) in world.get("/subscribers?sort=subscriber").text
+
+
+def test_the_name_of_an_index_is_a_plain_word() -> None:
+    assert index_name("calls", "20261124T201733-3f9a; drop") == "web_calls_20261124t201733_3f9a__drop"
