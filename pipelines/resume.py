@@ -24,20 +24,17 @@ def find_resumable(store: Store, config: RunConfig) -> str | None:
 
 
 def _check(run: dict[str, Any], config: RunConfig) -> None:
-    options = run["options"]
-    if list(options["inputs"]) != list(config.inputs):
-        raise OptionError(
-            f"the store's run {run['run_id']} reads {', '.join(options['inputs'])}, not {', '.join(config.inputs)}",
-            "the same inputs to go on with it",
-            "start anew with --fresh, or give another --output",
-        )
-    now = config.as_options()
-    for flag in ("templates", "window"):
-        if options["plan"][flag] != now["plan"][flag]:
+    before, now = run["options"], config.as_options()
+    compared = [
+        ("--input", before["inputs"], now["inputs"]),
+        ("--pane", f"{before['rule_settings']['pane']}s", f"{now['rule_settings']['pane']}s"),
+        *((f"--{flag}", before["plan"][flag], now["plan"][flag]) for flag in ("templates", "window")),
+    ]
+    for flag, old, new in compared:
+        if old != new:
             raise OptionError(
-                f"the store's run {run['run_id']} has --{flag} {_shown(options['plan'][flag])}, "
-                f"not {_shown(now['plan'][flag])}",
-                f"the same --{flag} to go on with it",
+                f"the store's run {run['run_id']} has {flag} {_shown(old)}, not {_shown(new)}",
+                f"the same {flag} to go on with it",
                 "start anew with --fresh, or give another --output",
             )
 

@@ -6,9 +6,9 @@ Three shapes follow each other on the data's way:
     What a reader gives: a RecordBatch with one row per record, in input order, whose columns are a subset of
     `RECORD_FIELDS`. Text columns hold what stood in the source, unchecked (null where the field is missing or
     empty); typed columns (numbers, timestamps) are taken as they are. Optional extra columns: ``raw``
-    (large_binary: the line as it stood, for rejects), ``line`` (int64: line number or offset, from the
-    source's own counting), ``structure`` (string: null where the line has the right shape, else what is
-    wrong with it). The schema's metadata says where it comes from, see `Origin`.
+    (binary or binary_view: the line as it stood, for rejects), ``line`` (text: line number, offset or message
+    id), ``row_line`` (int64: physical line of each row), ``bad_field`` and ``bad_reason`` (text: null where the
+    line has the right shape, else what is wrong with it). The schema's metadata says where it comes from, see `Origin`.
 ``records``
     What cleaning makes of it: `RECORDS`, all columns set, nothing in text but what has to be.
 ``tables``

@@ -35,7 +35,7 @@ class FileSource:
         """Line numbers from 1."""
         if "line" in batch.schema.names:
             return [str(batch.column("line")[row].as_py()) for row in rows.tolist()]
-        return [str(n) for n in line_numbers(element, rows)]
+        return [str(n) for n in line_numbers(element, rows, batch)]
 
     def size(self, element: Block) -> int:
         """Bytes of the block."""
