@@ -72,7 +72,7 @@ class _CleanFn(ThreadedDoFn):
             how.loader, how.settings, how.reference, how.run_id, how.shards, how.max_bad_ratio
         )
 
-    def work(self, element: Any) -> Iterator[tuple[int, Packet]]:
+    def work(self, element: Any, side: None) -> Iterator[tuple[int, Packet]]:
         how = self._how
         tally = tally_of(how.run_id)
         size = how.loader.size(element)

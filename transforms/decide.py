@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from transforms.columns.decisions import RuleBook, RuleSettings, decide_batch
 from transforms.columns.dedup import distinct_records
-from transforms.columns.records import from_batches
 from transforms.columns.rules.promotions import apply_max_total
 from transforms.columns.templates import Reference
+from transforms.hours import in_order, records_of
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
 
@@ -70,16 +70,10 @@ class _DecideFn(ThreadedDoFn):
     ) -> None:
         self._book, self._settings, self._reference = book, settings, reference
 
-    def process(self, element: tuple[int, Iterable[Packet]], greatest: int) -> Iterator[Packet]:
+    def work(self, element: tuple[int, Iterable[Packet]], side: int) -> Iterator[Packet]:
         """A shard's packets, and the second of the last record of the whole input."""
-        yield from super().process((element[1], greatest))
-
-    def work(self, element: tuple[Iterable[Packet], int], side: None = None) -> Iterator[Packet]:
-        packets = sorted(element[0], key=lambda p: str(p.header["order"]))
-        greatest = element[1]
-        batches = [b for p in packets if "records" in p.tables for b in p.tables["records"].to_batches()]
-        records = distinct_records(from_batches(batches)).records
-        rows = decide_batch(records, greatest, self._book(), self._settings, self._reference().types)
+        records = distinct_records(records_of(in_order(element[1]))).records
+        rows = decide_batch(records, side, self._book(), self._settings, self._reference().types)
         if rows is not None:
             yield Packet({}, {"promotions": rows})
 

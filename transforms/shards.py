@@ -4,111 +4,116 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import apache_beam as beam
-import numpy as np
 import polars as pl
 import pyarrow as pa
+from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.columns.analysis import (
     COUNTS,
     Plan,
-    ShardResult,
-    add_contact_columns,
     analyse_shard,
     cluster_rows,
     merge_sums,
     table_rows,
 )
-from transforms.columns.records import from_batches
-from transforms.columns.subscribers import HOURS
+from transforms.columns.dedup import Distinct, distinct_records
 from transforms.columns.templates import Reference
+from transforms.hours import CountHours, hours_of, in_order, records_of
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
 
 _READ = ("read", "rejected")
-_PER_SUBSCRIBER = ("older", "newest", "types")
+_ROWS = ("subscribers", "rejects")
+
+
+class Writer(Protocol):
+    """Takes rows beside the work that makes them; picklable, its methods run on any thread."""
+
+    def put(self, packet: Packet) -> object:
+        """Takes the tables of a packet, to be written soon."""
+
+    def flush(self) -> None:
+        """Waits until all that this process put is written."""
 
 
 @dataclass
 class AnalyseShards(beam.PTransform):
     """``(shard, Packet)`` of cleaned records -> packets with rows of the result tables.
 
-    One pass over each shard fills all templates. The last packet to come holds the rows of T1, T2, T3 and the
-    type graph and the run's counts (``counts`` in its header); the others hold rows of ``subscribers`` and
-    ``rejects``.
+    One pass over each shard fills all templates, after a light one that counts everybody's hours. One packet
+    holds the rows of T1, T2, T3 and the type graph and the run's counts (``counts`` in its header); the
+    others hold rows of ``subscribers`` and ``rejects``.
 
     Attributes:
         plan: templates and windows.
         reference: gives types and directory; called on the worker, must cache.
+        writer: where rows of ``subscribers`` and ``rejects`` go as soon as they are made, in place of being
+            handed on: an engine that hands on whole bundles would write them only when all shards are done.
     """
 
     plan: Plan
     reference: Callable[[], Reference]
+    writer: Writer | None = None
 
     def expand(self, pcoll: beam.PCollection[tuple[int, Packet]]) -> beam.PCollection[Packet]:
-        """Group by shard, analyse, add up, finish."""
-        shards = (
-            pcoll
-            | "GroupByShard" >> beam.GroupByKey()
-            | "AnalyseShard" >> beam.ParDo(_AnalyseFn(self.plan, self.reference)).with_output_types(Packet)
-        )
+        """Group by shard, count hours, analyse, add up, finish."""
+        groups = pcoll | "GroupByShard" >> beam.GroupByKey()
+        everybody = groups | "CountHours" >> CountHours()
+        writer = None if self.plan.with_clusters else self.writer
+        shards = groups | "AnalyseShard" >> beam.ParDo(
+            _AnalyseFn(self.plan, self.reference, writer), beam.pvalue.AsSingleton(everybody)
+        ).with_output_types(Packet)
         totals = shards | "AddUp" >> beam.CombineGlobally(SumPackets()).with_output_types(Packet)
         rows = totals | "MakeRows" >> beam.ParDo(_RowsFn(self.plan, self.reference)).with_output_types(Packet)
         if self.plan.with_clusters:
             shards = shards | "Gather" >> beam.CombineGlobally(_GatherFn()).with_output_types(Packet)
-        subscribers = shards | "FinishSubscribers" >> beam.ParDo(
-            _SubscribersFn(self.plan, self.reference), beam.pvalue.AsSingleton(totals)
-        ).with_output_types(Packet)
-        return (subscribers, rows) | "Results" >> beam.Flatten()
+        people = shards | "KeepRows" >> beam.ParDo(_KeepRowsFn(self.reference)).with_output_types(Packet)
+        return (people, rows) | "Results" >> beam.Flatten()
 
 
 class _AnalyseFn(ThreadedDoFn):
-    def __init__(self, plan: Plan, reference: Callable[[], Reference]) -> None:
-        self._plan, self._reference = plan, reference
+    def __init__(self, plan: Plan, reference: Callable[[], Reference], writer: Writer | None) -> None:
+        self._plan, self._reference, self._writer = plan, reference, writer
 
-    def work(self, element: tuple[int, Iterable[Packet]]) -> Iterator[Packet]:
-        _, packets = element
-        yield analyse_packets(list(packets), self._plan, self._reference())
+    def work(self, element: tuple[int, Iterable[Packet]], side: Packet) -> Iterator[Packet]:
+        packet = analyse_packets(element[1], self._plan, self._reference(), side)
+        if self._writer is not None:
+            self._writer.put(Packet({}, {n: t for n, t in packet.tables.items() if n in _ROWS}))
+            packet = Packet(packet.header, {n: t for n, t in packet.tables.items() if n not in _ROWS})
+        yield packet
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from super().finish_bundle()
+        if self._writer is not None:
+            self._writer.flush()
 
 
-def analyse_packets(packets: list[Packet], plan: Plan, reference: Reference) -> Packet:
+def analyse_packets(packets: Iterable[Packet], plan: Plan, reference: Reference, everybody: Packet) -> Packet:
     """One shard's packets of records -> one packet with sums, rows and rejects.
 
-    Packets come in any order: ``order`` in their headers says which was first in the input.
+    Args:
+        packets: in any order.
+        plan: templates and windows.
+        reference: types and the directory.
+        everybody: the hours of all shards' interactions, and how many duplicates there are.
     """
-    packets = sorted(packets, key=lambda p: str(p.header["order"]))
-    batches = [b for p in packets if "records" in p.tables for b in p.tables["records"].to_batches()]
-    result = analyse_shard(from_batches(batches), plan, reference)
+    packets = in_order(packets)
+    records = records_of(packets)
+    distinct = distinct_records(records) if everybody.header["duplicates"] else Distinct(records, 0, 0)
+    result = analyse_shard(distinct, plan, reference, hours_of(everybody))
     counts = {name: sum(p.header.get(name, 0) for p in packets) for name in _READ}
     rejects = [p.tables["rejects"] for p in packets if "rejects" in p.tables]
-    packet = _packed(result)
-    tables = {**packet.tables, **({"rejects": pa.concat_tables(rejects)} if rejects else {})}
-    return Packet({"counts": {**counts, **packet.header["counts"]}}, tables)
-
-
-def _packed(result: ShardResult) -> Packet:
     tables = {f"sums:{name}": frame.to_arrow() for name, frame in result.sums.items()}
-    tables["population"] = pa.table({"n": result.population})
     if result.subscribers is not None:
         tables["subscribers"] = result.subscribers.to_arrow()
-        for name in _PER_SUBSCRIBER:
-            matrix = getattr(result, name)
-            if matrix is not None:
-                tables[name] = pa.table({"n": pa.array(matrix.reshape(-1))})
-    return Packet({"counts": result.counts}, tables)
-
-
-def _unpacked(packet: Packet) -> ShardResult:
-    rows = _frame(packet.tables["subscribers"]) if "subscribers" in packet.tables else None
-    height = rows.height if rows is not None else 0
-    matrices = {
-        name: packet.tables[name].column("n").to_numpy().reshape(height, -1)
-        for name in _PER_SUBSCRIBER
-        if name in packet.tables
-    }
-    return ShardResult(packet.header["counts"], {}, np.zeros(HOURS, np.int64), rows, **matrices)
+    if result.types is not None:
+        tables["types"] = pa.table({"n": pa.array(result.types.reshape(-1))})
+    if rejects:
+        tables["rejects"] = pa.concat_tables(rejects)
+    return Packet({"counts": {**counts, **result.counts}}, tables)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
@@ -116,7 +121,7 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 
 
 class SumPackets(beam.CombineFn):
-    """Adds up the sums, populations and counts of shards; leaves rows of subscribers and rejects behind."""
+    """Adds up the sums and counts of shards; leaves rows of subscribers and rejects behind."""
 
     def create_accumulator(self) -> list[Packet]:
         """Nothing yet."""
@@ -124,7 +129,7 @@ class SumPackets(beam.CombineFn):
 
     def add_input(self, mutable_accumulator: list[Packet], element: Packet) -> list[Packet]:
         """One more shard."""
-        kept = {n: t for n, t in element.tables.items() if n.startswith("sums:") or n == "population"}
+        kept = {n: t for n, t in element.tables.items() if n.startswith("sums:")}
         mutable_accumulator.append(Packet(element.header, kept))
         return mutable_accumulator
 
@@ -142,14 +147,10 @@ class SumPackets(beam.CombineFn):
 
 
 def add_up(packets: list[Packet]) -> Packet:
-    """One packet with the sums, the population and the counts of several."""
+    """One packet with the sums and the counts of several."""
     parts = [{n: _frame(t) for n, t in p.tables.items() if n.startswith("sums:")} for p in packets]
-    population = np.zeros(HOURS, np.int64)
-    for packet in packets:
-        population += packet.tables["population"].column("n").to_numpy()
     counts = {n: sum(p.header["counts"].get(n, 0) for p in packets) for n in (*_READ, *COUNTS)}
-    tables = {name: frame.to_arrow() for name, frame in merge_sums(parts).items()}
-    return Packet({"counts": counts}, {**tables, "population": pa.table({"n": population})})
+    return Packet({"counts": counts}, {name: frame.to_arrow() for name, frame in merge_sums(parts).items()})
 
 
 class _RowsFn(beam.DoFn):
@@ -164,21 +165,18 @@ class _RowsFn(beam.DoFn):
         yield Packet(totals.header, {name: frame.to_arrow() for name, frame in rows.items()})
 
 
-class _SubscribersFn(beam.DoFn):
-    """A shard's rows of subscribers -> the same with what depends on everybody."""
+class _KeepRowsFn(beam.DoFn):
+    """A packet's rows of ``subscribers``, with clusters where it has types, and of ``rejects``."""
 
-    def __init__(self, plan: Plan, reference: Callable[[], Reference]) -> None:
-        self._plan, self._reference = plan, reference
+    def __init__(self, reference: Callable[[], Reference]) -> None:
+        self._reference = reference
 
-    def process(self, shard: Packet, totals: Packet) -> Iterator[Packet]:
-        tables = {n: shard.tables[n] for n in ("rejects",) if n in shard.tables}
-        result = _unpacked(shard)
-        if result.subscribers is not None:
-            rows = add_contact_columns(result, totals.tables["population"].column("n").to_numpy())
-            if self._plan.with_clusters and result.types is not None:
-                order = result.subscribers["subscriber"].arg_sort().to_numpy()
-                rows = cluster_rows(rows, result.types[order], self._reference())
-            tables["subscribers"] = rows.to_arrow()
+    def process(self, packet: Packet) -> Iterator[Packet]:
+        tables = {n: packet.tables[n] for n in _ROWS if n in packet.tables}
+        if "types" in packet.tables:
+            rows = _frame(packet.tables["subscribers"])
+            types = packet.tables["types"].column("n").to_numpy().reshape(rows.height, -1)
+            tables["subscribers"] = cluster_rows(rows, types, self._reference()).to_arrow()
         if tables:
             yield Packet({}, tables)
 
@@ -197,9 +195,7 @@ class _GatherFn(beam.CombineFn):
         return [packet for packets in accumulators for packet in packets]
 
     def extract_output(self, accumulator: list[Packet]) -> Packet:
-        names = {
-            n for p in accumulator for n in p.tables if n in (*_PER_SUBSCRIBER, "subscribers", "rejects")
-        }
+        names = {n for p in accumulator for n in p.tables if n in (*_ROWS, "types")}
         tables = {
             n: pa.concat_tables([p.tables[n] for p in accumulator if n in p.tables]) for n in sorted(names)
         }

@@ -36,9 +36,9 @@ class ThreadedDoFn(beam.DoFn):
         """Nothing is in flight."""
         self._flying: deque[Future[list[Any]]] = deque()
 
-    def process(self, element: Any) -> Iterator[Any]:
+    def process(self, element: Any, side: Any = None) -> Iterator[Any]:
         """Starts the element's work and passes on what is done."""
-        self._flying.append(_pool().submit(self._listed, element))
+        self._flying.append(_pool().submit(self._listed, element, side))
         while len(self._flying) > 2 * thread_count():
             yield from self._flying.popleft().result()
 
@@ -48,9 +48,14 @@ class ThreadedDoFn(beam.DoFn):
             for value in self._flying.popleft().result():
                 yield WindowedValue(value, MIN_TIMESTAMP, [GlobalWindow()])
 
-    def _listed(self, element: Any) -> list[Any]:
-        return list(self.work(element))
+    def _listed(self, element: Any, side: Any) -> list[Any]:
+        return list(self.work(element, side))
 
-    def work(self, element: Any) -> Iterable[Any]:
-        """What to do with one element, on any thread: no state of the DoFn may be changed."""
+    def work(self, element: Any, side: Any) -> Iterable[Any]:
+        """What to do with one element, on any thread: no state of the DoFn may be changed.
+
+        Args:
+            element: one of the step's elements.
+            side: the step's side input, if it has one.
+        """
         raise NotImplementedError

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Final, Protocol
 
 import apache_beam as beam
 import pyarrow as pa
+from sqlalchemy import Connection
 
-from callbeam_io.store import json_text, utc_text, writer_for
+from callbeam_io.store import drop_old_windows, json_text, utc_text, writer_for
+
+DROP_EVERY: Final = 10.0
+Also = Callable[[Connection], object]
 
 
 class Tables(Protocol):
@@ -33,14 +39,21 @@ class ResultWriter:
         url: of the store.
         run_id: of the run.
         append: the run is new, so that no row of it is there yet (but for retries).
+        patient: wait for a store that is locked, full or away.
     """
 
     url: str
     run_id: str
     append: bool = True
+    patient: bool = False
 
-    def put(self, packet: Tables) -> None:
-        """Hands over the tables of a packet; raises StoreError if an earlier one could not be written."""
+    def put(self, packet: Tables, also: Also | None = None) -> None:
+        """Hands over the tables of a packet; raises StoreError if an earlier one could not be written.
+
+        Args:
+            packet: tables and counts.
+            also: something more to write in the same transaction.
+        """
         tables = dict(packet.tables)
         notes = [control_row(ended_key(self.run_id), value=True)] if packet.header.get("ended") else []
         if packet.header.get("decided") is not None:
@@ -48,7 +61,8 @@ class ResultWriter:
         if notes:
             tables["control"] = pa.concat_tables(notes)
         counts = packet.header.get("counts")
-        writer_for(self.url).put(self.run_id, tables, append=self.append, counts=counts)
+        writer = writer_for(self.url, patient=self.patient)
+        writer.put(self.run_id, tables, append=self.append, counts=counts, also=also)
 
     def flush(self) -> None:
         """Waits until all that this process handed over is in; raises StoreError if it could not be."""
@@ -63,34 +77,54 @@ class WriteResults(beam.PTransform):
         url: of the store.
         run_id: of the run.
         append: the run is new, so that no row of it is there yet (but for retries).
+        keep_windows: how many windows stay in each table with windows; None: all. For live runs, which also wait
+            for a store that is locked, full or away.
     """
 
     url: str
     run_id: str
     append: bool = True
+    keep_windows: int | None = None
 
     @property
     def writer(self) -> ResultWriter:
         """What writes, for steps before this one that have rows early."""
-        return ResultWriter(self.url, self.run_id, self.append)
+        return ResultWriter(self.url, self.run_id, self.append, patient=self.keep_windows is not None)
 
     def expand(self, pcoll: beam.PCollection[Tables]) -> beam.PCollection[int]:
         """Gives the number of rows of each packet once they are written."""
-        return pcoll | "WriteResults" >> beam.ParDo(_WriteFn(self.writer)).with_output_types(int)
+        return pcoll | "WriteResults" >> beam.ParDo(
+            _WriteFn(self.writer, self.keep_windows)
+        ).with_output_types(int)
 
 
 class _WriteFn(beam.DoFn):
     """Hands tables to the store's writer thread; a bundle ends when all of its rows are in."""
 
-    def __init__(self, writer: ResultWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: ResultWriter, keep_windows: int | None) -> None:
+        self._writer, self._keep_windows = writer, keep_windows
 
     def process(self, packet: Tables) -> Iterator[int]:
-        self._writer.put(packet)
+        also = None
+        if self._keep_windows is not None and _is_due(self._writer.run_id, bool(packet.header.get("ended"))):
+            also = partial(drop_old_windows, run_id=self._writer.run_id, keep=self._keep_windows)
+        self._writer.put(packet, also)
         yield sum(t.num_rows for t in packet.tables.values())
 
     def finish_bundle(self) -> None:
         self._writer.flush()
+
+
+_dropped: Final[dict[str, float]] = {}
+
+
+def _is_due(run_id: str, ended: bool) -> bool:
+    """Whether a run's old windows have to go: every `DROP_EVERY` seconds in this process, and at its end."""
+    now = time.monotonic()
+    if ended or now - _dropped.setdefault(run_id, now) >= DROP_EVERY:
+        _dropped[run_id] = now
+        return True
+    return False
 
 
 def ended_key(run_id: str) -> str:

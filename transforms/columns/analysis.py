@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from transforms.columns import clusters, contact, panes
 from transforms.columns import subscribers as subs
-from transforms.columns.dedup import distinct_records
+from transforms.columns.dedup import Distinct
 from transforms.columns.records import Records
 from transforms.columns.templates import GROUP_TEMPLATES, Reference
 from transforms.columns.windows import Window
@@ -49,42 +49,40 @@ class ShardResult:
     Attributes:
         counts: records by fate, see `COUNTS`.
         sums: pane frame per template that sums by a key.
-        population: interactions by hour, 24.
-        subscribers: rows of the table but for the contact columns; None where not wanted.
-        older, newest: interactions by hour of each half, m x 24 in the order of the rows.
-        types: m x types, for clusters.
+        subscribers: rows of the table, but for the clusters; None where not wanted.
+        types: m x types in the order of the rows, for clusters.
     """
 
     counts: dict[str, int]
     sums: dict[str, pl.DataFrame]
-    population: NDArray[np.int64]
     subscribers: pl.DataFrame | None = None
-    older: NDArray[np.uint32] | None = None
-    newest: NDArray[np.uint32] | None = None
     types: NDArray[np.uint32] | None = None
 
 
-def analyse_shard(records: Records, plan: Plan, reference: Reference) -> ShardResult:
+def analyse_shard(
+    distinct: Distinct, plan: Plan, reference: Reference, population: NDArray[np.int64]
+) -> ShardResult:
     """All that a batch run wants to know of one shard.
 
     Args:
-        records: all records of the shard's subscribers, in input order, duplicates among them.
+        distinct: the records of the shard's subscribers without duplicates, in input order.
         plan: templates and windows.
         reference: types and the directory.
+        population: interactions by hour over all shards, 24.
     """
-    distinct = distinct_records(records)
     records = distinct.records
     counts = dict(zip(COUNTS, (len(records), distinct.duplicates, distinct.conflicting), strict=True))
     sums = {t: GROUP_TEMPLATES[t].sums(records, reference, plan.window) for t in plan.groups}
-    population = np.bincount(records.hour, minlength=subs.HOURS).astype(np.int64)
     if not plan.with_subscribers or not len(records):
-        return ShardResult(counts, sums, population)
+        return ShardResult(counts, sums)
     grouping = subs.group_by_caller(records)
-    older, newest = contact.halves_by_hour(records, grouping)
     counted = _counts_of_window(records, grouping, plan, reference)
     rows = subs.subscriber_rows(counted, reference.types, plan.window)
+    contacts = contact.contact_columns(*contact.halves_by_hour(records, grouping), population)
+    cluster = pl.repeat(None, rows.height, dtype=pl.Int64, eager=True).alias("cluster")
+    rows = rows.hstack(contacts).with_columns(cluster).select(_SUBSCRIBER_COLUMNS)
     types = subs.matrix_of_types(records, grouping, reference.types) if plan.with_clusters else None
-    return ShardResult(counts, sums, population, rows, older, newest, types)
+    return ShardResult(counts, sums, rows, types)
 
 
 def _counts_of_window(
@@ -95,21 +93,6 @@ def _counts_of_window(
     inside = subs.in_last_window(records, grouping, plan.window)
     kept = subs.Grouping(grouping.codes, grouping.group[inside])
     return subs.count_subscribers(records.take(inside), kept, reference.types)
-
-
-def add_contact_columns(result: ShardResult, population: NDArray[np.int64]) -> pl.DataFrame:
-    """The shard's rows of ``subscribers`` with the contact columns, sorted by subscriber.
-
-    Args:
-        result: with rows.
-        population: interactions by hour over all shards, 24.
-    """
-    if result.subscribers is None or result.older is None or result.newest is None:
-        return empty_subscribers()
-    contacts = contact.contact_columns(result.older, result.newest, population)
-    cluster = pl.repeat(None, result.subscribers.height, dtype=pl.Int64, eager=True).alias("cluster")
-    whole = result.subscribers.hstack(contacts).with_columns(cluster)
-    return whole.select(_SUBSCRIBER_COLUMNS).sort("subscriber")
 
 
 _SUBSCRIBER_COLUMNS = [n for n, _ in (*TABLE_KEYS["subscribers"], *TABLE_VALUES["subscribers"])]

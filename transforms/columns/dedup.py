@@ -34,6 +34,14 @@ def keys_of(records: Records) -> NDArray[np.uint64]:
     return hash_columns(records.caller, records.id_hash)
 
 
+def distinct_hours(records: Records) -> tuple[NDArray[np.int64], int]:
+    """Records by hour, 24, and how many duplicates there are, which count for nothing."""
+    first = pl.Series(keys_of(records)).is_first_distinct().to_numpy()
+    duplicates = len(first) - int(np.count_nonzero(first))
+    hours = records.hour[first] if duplicates else records.hour
+    return np.bincount(hours, minlength=24).astype(np.int64), duplicates
+
+
 def distinct_records(records: Records) -> Distinct:
     """Keeps the first record of each (caller, id), in the order given.
 
