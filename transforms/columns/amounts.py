@@ -14,6 +14,10 @@ MICRO: Final = 1_000_000
 _MAX_SECONDS: Final = 2**31 - 1
 _MAX_CHARGE: Final = 2**53  # millionths: the largest sums stay exact in 64 bits and in a double
 
+_EXACT: Final = 2**50
+_NEAR: Final = 1e-3
+_SAMPLE: Final = 64
+
 
 @dataclass(frozen=True)
 class Amounts:
@@ -34,20 +38,42 @@ def parse_charge(column: pl.Series) -> Amounts:
 
 
 def _parse(column: pl.Series, scale: int, most: int) -> Amounts:
+    numbers = _all_numbers(column)
+    if numbers is not None:
+        value = _all_clear(numbers.fill_null(0).to_numpy() * scale, most)
+        if value is not None:
+            return Amounts(value, {})
     empty = column.is_null().to_numpy()
-    if column.dtype.is_integer():
-        return _checked(
-            column.cast(pl.Float64).fill_null(0).to_numpy() * scale, empty, ~empty, scale, most, column
-        )
     if column.dtype == pl.String:
-        whole = column.cast(pl.Int64, strict=False)
-        if whole.null_count() == column.null_count():
-            return _parse(whole, scale, most)
         column = column.str.strip_chars()
         empty |= (column == "").fill_null(value=False).to_numpy()
     numbers = column.cast(pl.Float64, strict=False)
     read = numbers.is_finite().fill_null(value=False).to_numpy()
     return _checked(numbers.fill_null(0).to_numpy() * scale, empty, read, scale, most, column)
+
+
+def _all_numbers(column: pl.Series) -> pl.Series | None:
+    """The column as doubles, from whole numbers where possible, which is faster; None if some text is none."""
+    if column.dtype == pl.String and _is_whole(column.head(_SAMPLE)):
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.null_count() == column.null_count():
+            return whole.cast(pl.Float64)
+    numbers = column.cast(pl.Float64, strict=False)
+    return numbers if numbers.null_count() == column.null_count() else None
+
+
+def _is_whole(column: pl.Series) -> bool:
+    return column.cast(pl.Int64, strict=False).null_count() == column.null_count()
+
+
+def _all_clear(scaled: NDArray[np.float64], most: int) -> NDArray[np.int64] | None:
+    """Rounds, if all are finite, not below 0, not too large and clear of a half (see `_checked`)."""
+    if not len(scaled) or not (scaled.min() >= 0 and scaled.max() <= min(most, _EXACT)):
+        return None
+    value = np.rint(scaled)
+    if np.abs(scaled - value).max() > 0.5 - _NEAR:
+        return None
+    return value.astype(np.int64)
 
 
 def _checked(
@@ -63,9 +89,9 @@ def _checked(
     floats = np.where(usable & (scaled > -1), scaled, 0.0)
     value = np.floor(floats + 0.5)
     # A double holds a number of up to nine digits before the point to about 1e-7 of a unit in `scaled`.
-    close = np.abs(floats - np.floor(floats) - 0.5) < 1e-3
+    close = np.abs(floats - np.floor(floats) - 0.5) < _NEAR
     value = value.astype(np.int64)
-    doubtful = np.flatnonzero(close | (floats > 2**50))
+    doubtful = np.flatnonzero(close | (floats > _EXACT))
     if len(doubtful):
         value[doubtful] = [_exact(v, scale) for v in column.gather(doubtful).to_list()]
     faults = {
