@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -22,6 +22,8 @@ from callbeam_io.store import Store, writer_for
 from pipelines import graph
 from pipelines.durable_job import DurableJob
 from pipelines.livebook import LiveBook
+from pipelines.orphans import end_children
+from pipelines.patience import patiently, unless_away
 from pipelines.preflight import PreparedLive
 from pipelines.pump import Pump
 from pipelines.resume import find_resumable
@@ -31,7 +33,7 @@ from pipelines.status import LiveStatus
 from pipelines.summary import summary
 from transforms.cleaning import Prepare
 from transforms.columns.live_tables import LiveTables
-from transforms.errors import CallbeamError
+from transforms.errors import CallbeamError, StoreError
 from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
 from transforms.registry import LiveRun, forget, live_run
@@ -51,14 +53,12 @@ def run_live(prepared: PreparedLive) -> int:
     try:
         live.run()
     except KeyboardInterrupt:
-        store.finish_run(run_id, "cancelled")
-        print(f"callbeam: run {run_id} cancelled; it can be resumed", file=sys.stderr, flush=True)
-        os._exit(CANCELLED)  # the engine's threads would go on
+        cancelled(store, run_id)
     except Exception as error:
         return failed(store, run_id, error)
     finally:
         live.close()
-    store.finish_run(run_id, "done")
+    patiently(lambda: store.finish_run(run_id, "done"))
     store.prune_runs(config.keep_runs)
     engine = f"{prepared.engine.runner} ({prepared.engine.why})"
     print(summary(store, store.run(run_id), config, prepared.notes, engine, time.monotonic() - started))
@@ -78,10 +78,22 @@ def begin(prepared: PreparedLive) -> tuple[str, bool]:
     return old, True
 
 
+def cancelled(store: Store, run_id: str) -> NoReturn:
+    """Marks the run and ends this process: the engine's threads would go on."""
+    try:
+        store.finish_run(run_id, "cancelled")
+        print(f"callbeam: run {run_id} cancelled; it can be resumed", file=sys.stderr, flush=True)
+    except StoreError as error:  # it is found to be dead by whoever looks next
+        print(f"callbeam: run {run_id} cancelled: {error}", file=sys.stderr, flush=True)
+    finally:
+        end_children()
+        os._exit(CANCELLED)
+
+
 def failed(store: Store, run_id: str, error: Exception) -> int:
     """Marks the run and says why."""
     text = str(error) if isinstance(error, CallbeamError) else f"{type(error).__name__}: {error}"
-    store.finish_run(run_id, "failed", error=text)
+    unless_away(lambda: store.finish_run(run_id, "failed", error=text))
     print(f"callbeam: run {run_id} failed: {text}", file=sys.stderr)
     return FAILED
 
@@ -111,9 +123,18 @@ class LiveJob:
         self.reader = self._reader(loaded)
         self.book = self._book()
         self.pump = Pump(
-            self.reader, self.state, self._save, config.snapshot_every, config.stop_rows, self.book.turn
+            self.reader,
+            self.state,
+            self._save,
+            config.snapshot_every,
+            config.stop_rows,
+            may_save=lambda: self.snapshots.idle,
+            before_tick=self.book.turn,
         )
-        self.status = LiveStatus(self.prepared.store, self.run_id, self.reader, self.state, self.snapshots)
+        self.writer = writer_for(config.output, patient=True)
+        self.status = LiveStatus(
+            self.prepared.store, self.run_id, self.reader, self.state, self.snapshots, self.writer
+        )
 
     def _book(self) -> LiveBook:
         config, store = self.prepared.config, self.prepared.store
@@ -155,7 +176,7 @@ class LiveJob:
         self.book.start(resumed=self.resumed)
         self.reader.start()
         pipeline = beam.Pipeline(options=PipelineOptions([*self.prepared.engine.args]))
-        sink = WriteResults(config.output, self.run_id, append=False)
+        sink = WriteResults(config.output, self.run_id, append=False, keep_windows=config.keep_windows)
         source = PumpSource(self.run_id, PacketCoder())
         graph.build_live(pipeline, self.settings, self.prepared.engine.runner, source, sink)
         result = pipeline.run()
@@ -164,15 +185,12 @@ class LiveJob:
         try:
             engine.start()
             self._watch(engine)
+            if self._error:
+                raise self._error[0]
+            self._keep_state()
         finally:
             for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
                 signal.signal(number, handler)
-        if self._error:
-            raise self._error[0]
-        self._save(*self.reader.checkpoint(), drained=True)
-        self.snapshots.wait()
-        writer_for(config.output).flush()
-        self.status.beat()
 
     def _wait(self, result: Any) -> None:
         try:
@@ -189,26 +207,34 @@ class LiveJob:
             self.status.tick()
             if until is not None and time.monotonic() > until:
                 self.reader.drain()
-            if self._stops > 1:
-                raise KeyboardInterrupt
+
+    def _keep_state(self) -> None:
+        """Saves the state at the end, with the status shown meanwhile: it may have to wait for the store."""
+        self._save(*self.reader.checkpoint(), drained=True)
+        while not self.snapshots.idle:
+            self.status.tick()
+            time.sleep(_POLL)
+        self.snapshots.wait()
+        self.writer.flush()
+        self.status.beat()
 
     def _on_signal(self, _: int, __: FrameType | None) -> None:
         self._stops += 1
-        if self._stops == 1:
-            print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
-            self.reader.drain()
+        if self._stops > 1:
+            raise KeyboardInterrupt
+        print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
+        self.reader.drain()
 
     def _save(self, positions: Positions, watermarks: dict[str, int], *, drained: bool = False) -> None:
         """Takes a snapshot and hands it to the writer; what it covers is committed once it is in the store."""
         self._seq += 1
         snapshot = take(self.state, self._seq, positions, watermarks, drained=drained)
-
-        writer = writer_for(self.prepared.config.output)
-        self.snapshots.save(snapshot, writer, done=lambda: self.reader.commit(positions))
+        self.snapshots.save(snapshot, self.writer, done=lambda: self.reader.commit(positions))
 
     def close(self) -> None:
         """Stops the readers and frees the state."""
         self.book.close()
+        self.snapshots.close()
         self.reader.close()
         PUMPS.pop(self.run_id, None)
         forget(self.run_id)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from callbeam_io.store import Store
+from callbeam_io.store import Store, writer_for
 from pipelines.rulebook import FROM_STORE, BookSpec, read_consent, rules_of_store, seconds_of
 from transforms.columns.decisions import RuleBook, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
@@ -111,7 +111,8 @@ class LiveBook:
         """Writes activations to the store."""
         if activations:
             rows = [_activation_row(a) for a in activations]
-            self.store.writer().write(self.run_id, {"rule_activations": pl.DataFrame(rows, schema=_ROW)})
+            writer = writer_for(self.spec.url, patient=True)
+            writer.put(self.run_id, {"rule_activations": pl.DataFrame(rows, schema=_ROW)})
 
     def close(self) -> None:
         """Ends the thread."""

@@ -9,7 +9,7 @@ from callbeam_io.inputs import Plan as InputPlan
 from callbeam_io.inputs import plan_inputs
 from callbeam_io.kept import folder_of
 from callbeam_io.sources.feeds import Feed
-from callbeam_io.store import Store, open_store
+from callbeam_io.store import LOCK_WAIT, PATIENT_LOCK_WAIT, Store, open_store
 from pipelines import options
 from pipelines.config import RunConfig, make_config
 from pipelines.engines import Engine, choose_engine
@@ -64,7 +64,7 @@ def _open_results(config: RunConfig) -> tuple[Store, BookSpec, tuple[str, ...]]:
     types, pane = config.reference().types, config.rule_settings.pane
     if config.rules != FROM_STORE:
         rules_of_file(config.rules, types, pane)  # refused before anything is written
-    store = open_store(config.output)
+    store = open_store(config.output, lock_wait=PATIENT_LOCK_WAIT if config.streaming else LOCK_WAIT)
     notes = load_consents(store, config.consent, config.reference.default_region) if config.consent else ()
     book = book_spec(store, config.rules, config.output, types, pane, consent_default=config.consent_default)
     if book.definitions and not config.consent_default and not store.count("consent"):

@@ -27,6 +27,7 @@ class Pump:
         save: called with positions and watermarks while nothing is under way.
         save_every: seconds between two calls.
         stop_rows: drain after so many records; None: never.
+        may_save: whether the state may be saved now; it may not while the last save is under way.
         before_tick: called with the watermark (microseconds) before an element is asked for: between two ticks.
     """
 
@@ -35,6 +36,7 @@ class Pump:
     save: Callable[[Positions, dict[str, int]], None]
     save_every: float
     stop_rows: int | None = None
+    may_save: Callable[[], bool] = field(default=lambda: True)
     before_tick: Callable[[int | None], None] = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
@@ -59,7 +61,8 @@ class Pump:
         if self.stop_rows is not None and self.reader.rows >= self.stop_rows:
             self.reader.drain()
         self.before_tick(self.reader.watermark)
-        if time.monotonic() - self._saved >= self.save_every and not self.reader.stopping:
+        due = time.monotonic() - self._saved >= self.save_every and self.may_save()
+        if due and not self.reader.stopping:
             self._saving = True  # a tick first, so that the store shows all that the state holds
             return self._given(self.reader.tick())
         element = self.reader.next()

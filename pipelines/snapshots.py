@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,11 +17,13 @@ from sqlalchemy import Connection, text
 
 from callbeam_io.kept import KeptRecords, from_ipc_bytes, ipc_bytes
 from callbeam_io.store import BackgroundWriter, Store
+from pipelines.patience import PAUSE
 from transforms.columns.live import LiveShard
 from transforms.columns.records import from_batches
 from transforms.registry import LiveRun
 
 _CALLERS_BASE_EVERY: Final = 20
+_PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DROP_CALLERS: Final = text(
     "DELETE FROM shard_state WHERE run_id = :run_id AND kind = 'callers' AND seq < :seq"
 )
@@ -84,6 +88,17 @@ class Snapshots:
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._saving: deque[Future[None]] = deque()
+        self._closed = threading.Event()
+        self.trouble: str | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no snapshot is on its way to the store."""
+        return all(one.done() for one in self._saving)
+
+    def close(self) -> None:
+        """Waits for room on the disk no longer."""
+        self._closed.set()
 
     def rows(self, snapshot: Snapshot) -> dict[str, pa.Table]:
         """Writes the files of a snapshot; gives the rows that make it count, all for one transaction."""
@@ -119,13 +134,26 @@ class Snapshots:
         self._saving.append(self._pool.submit(self._save, snapshot, writer, done))
 
     def _save(self, snapshot: Snapshot, writer: BackgroundWriter, done: Callable[[], None]) -> None:
-        tables = self.rows(snapshot)
+        tables = self._rows_patiently(snapshot)
         writer.put(
             self.kept.run_id, tables, also=lambda connection: self._delete_outdated(connection, snapshot)
         )
         writer.flush()
         self.saved_at = time.monotonic()
         done()
+
+    def _rows_patiently(self, snapshot: Snapshot) -> dict[str, pa.Table]:
+        """`rows`; a disk that is full is waited for. Files of an attempt that failed are written over."""
+        while True:
+            try:
+                tables = self.rows(snapshot)
+            except OSError as error:
+                self.trouble = f"writing records to {self.kept.folder} failed: {error.strerror or error}"
+                if error.errno not in _PASSING or self._closed.wait(PAUSE):
+                    raise
+            else:
+                self.trouble = None
+                return tables
 
     def wait(self, *, only_done: bool = False) -> None:
         """Waits for the snapshots under way; raises what one of them met."""

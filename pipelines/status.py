@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from callbeam_io.sources.live import LiveReader
-from callbeam_io.store import Store
+from callbeam_io.store import BackgroundWriter, Store
+from pipelines.patience import unless_away
 from pipelines.snapshots import Snapshots
 from transforms.registry import LiveRun
 
@@ -27,6 +28,7 @@ class LiveStatus:
         reader: says what was read, and how far behind it is.
         state: says how large the state is.
         snapshots: says when it was saved last.
+        writer: of the results.
     """
 
     store: Store
@@ -34,15 +36,34 @@ class LiveStatus:
     reader: LiveReader
     state: LiveRun
     snapshots: Snapshots
+    writer: BackgroundWriter
 
     def __post_init__(self) -> None:
         self._beat = self._log = time.monotonic()
         self._rows = 0
+        self._away: str | None = None
+        self._last: str | None = None
+        self._shown: str | None = None
         self.rate = 0.0
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps results from being stored right now, in words."""
+        return self.writer.trouble or self.snapshots.trouble or self._away
+
+    def _say(self) -> None:
+        """A word when trouble begins and when it is over."""
+        now = self.trouble
+        if now == self._shown:
+            return
+        self._last, self._shown = now or self._last, now
+        text = f"{now} (trying again; nothing is lost)" if now else "the results are being stored again"
+        print(f"callbeam: {text}", file=sys.stderr, flush=True)
 
     def tick(self) -> None:
         """Called often; does something when it is time."""
         now = time.monotonic()
+        self._say()
         if now - self._beat >= BEAT_EVERY:
             self.rate = (self.reader.rows - self._rows) / (now - self._beat)
             self._beat, self._rows = now, self.reader.rows
@@ -59,7 +80,7 @@ class LiveStatus:
         values: dict[str, Any] = {"live": self.numbers()}
         if mark is not None:
             values["watermark"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(mark // _MICROS))
-        self.store.update_run(self.run_id, **values)
+        self._away = unless_away(lambda: self.store.update_run(self.run_id, **values))
 
     def numbers(self) -> dict[str, Any]:
         """What a page or a metric shows; JSON values."""
@@ -74,13 +95,15 @@ class LiveStatus:
             "subscribers": sum(len(s.callers) for s in list(self.state.shards.values())),
             "records_held": sum(s.records_held for s in list(self.state.shards.values())),
             "splits": splits,
+            "trouble": self.trouble,
+            "last_trouble": self._last,
         }
 
     def line(self) -> str:
         """All of it in one line."""
         n = self.numbers()
         lag = [s["lag"] for s in n["splits"] if s["lag"] is not None]
-        trouble = next((s["trouble"] for s in n["splits"] if s["trouble"]), "")
+        trouble = self.trouble or next((s["trouble"] for s in n["splits"] if s["trouble"]), "")
         parts = [f"{n['rows']:,} records", f"{n['rate']:,.0f}/s"]
         if lag:
             parts.append(f"lag {sum(lag):,}")

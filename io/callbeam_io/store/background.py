@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from callbeam_io.store.arrow import for_store
+from callbeam_io.store.engines import mends
 from callbeam_io.store.tables import table_named
 from callbeam_io.store.writer import Also, Rows, TableWriter
 from transforms.errors import StoreError
@@ -19,6 +20,9 @@ MAX_BYTES: Final = 128 << 20
 GATHER_ROWS: Final = 250_000
 """Rows of a fresh run that are worth a transaction. Each one rewrites the pages of the key's index that its
 rows fall into, nearly all of them: 64 transactions of 16,000 rows take twice as long as 4 of 250,000."""
+
+PAUSE: Final = 1.0
+"""Seconds between two attempts of a patient writer."""
 
 
 @dataclass
@@ -56,7 +60,9 @@ class BackgroundWriter:
     """Takes tables in order and writes them on a thread of its own; what waits may share a transaction.
 
     Rows of fresh runs (``append``) are held back until there are `GATHER_ROWS` of them, or `flush`; all else
-    is written at once. After a failure everything raises it: what was waiting is lost.
+    is written at once. After a failure everything raises it: what was waiting is lost. A patient writer tries
+    again and again where waiting can help (`engines.mends`): meanwhile `trouble` says why, `put` waits as soon as
+    too much is waiting, and `flush` waits.
 
     Args:
         writer: does the writing; it may be used beside this.
@@ -65,6 +71,8 @@ class BackgroundWriter:
 
     def __init__(self, writer: TableWriter, max_bytes: int = MAX_BYTES) -> None:
         self.writer = writer
+        self.patient = False
+        self.trouble: str | None = None
         self._max_bytes = max_bytes
         self._jobs: deque[_Job] = deque()
         self._put = self._done = self._hurry = 0  # numbers of jobs: put, written, wanted written now
@@ -117,7 +125,13 @@ class BackgroundWriter:
             self._raise()
 
     def close(self) -> None:
-        """Writes what waits and ends the thread; raises StoreError if something could not be written."""
+        """Writes what waits and ends the thread; raises StoreError if something could not be written.
+
+        Patience ends here.
+        """
+        with self._changed:
+            self.patient = False
+            self._changed.notify_all()
         try:
             if not self._closed:
                 self.flush()
@@ -141,13 +155,27 @@ class BackgroundWriter:
         while (taken := self._take()) is not None:
             job, number = taken
             try:
-                self.writer.write(job.run_id, job.tables, append=job.append, counts=job.counts, also=job.also)
+                while not self._try(job):
+                    with self._changed:
+                        self._changed.wait_for(lambda: not self.patient, PAUSE)
             except Exception as error:  # whatever it is, the thread that flushes has to hear of it
                 self._fail(error)
                 return
             with self._changed:
                 self._done += number
                 self._changed.notify_all()
+
+    def _try(self, job: _Job) -> bool:
+        """Writes a transaction; False where it is worth another attempt."""
+        try:
+            self.writer.write(job.run_id, job.tables, append=job.append, counts=job.counts, also=job.also)
+        except StoreError as error:
+            if not (self.patient and mends(error)):
+                raise
+            self.trouble = str(error)
+            return False
+        self.trouble = None
+        return True
 
     def _take(self) -> tuple[_Job, int] | None:
         """The next transaction and how many jobs are in it; None at the end."""

@@ -144,6 +144,18 @@ def store_errors(engine: Engine, doing: str) -> Iterator[None]:
         raise StoreError(what) from None
 
 
+_LASTING: Final = ("constraint", "malformed", "not a database", "no such ", "syntax error")
+
+
+def mends(error: StoreError) -> bool:
+    """Whether waiting can help: another process writes, the disk is full, the server is away."""
+    cause = error.__context__
+    original = cause.orig if isinstance(cause, DBAPIError) else cause
+    passing = type(original).__mro__ if original is not None else ()
+    names = {kind.__name__ for kind in passing}  # of whichever driver
+    return "OperationalError" in names and not any(word in str(original) for word in _LASTING)
+
+
 def _advice(text: str) -> str:
     """What to do about the failures that happen to everybody."""
     if "disk is full" in text or "No space left" in text:

@@ -83,7 +83,7 @@ def open_store(url: str, *, create: bool = True, lock_wait: float = LOCK_WAIT) -
     return Store(engine, lock_wait)
 
 
-def open_writer(url: str) -> TableWriter:
+def open_writer(url: str, lock_wait: float = LOCK_WAIT) -> TableWriter:
     """A writer by itself, for processes that only write."""
     open_store(url).close()
-    return TableWriter(make_engine(parse_url(url)))
+    return TableWriter(make_engine(parse_url(url), lock_wait=lock_wait))
