@@ -1,0 +1,156 @@
+"""Rules in the store: saved as versions, switched on and off; nobody's edit is lost to somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from callbeam_io.store.base import StoreBase
+from callbeam_io.store.tables import TABLES
+from callbeam_io.store.types import utc_text
+from transforms.errors import OptionError, RuleError
+
+_RULES: Final = TABLES["rules"]
+_VERSIONS: Final = TABLES["rule_versions"]
+_ACTIVATIONS: Final = TABLES["rule_activations"]
+_PROMOTIONS: Final = TABLES["promotions"]
+_LOCK: Final = text("LOCK TABLE rules IN SHARE ROW EXCLUSIVE MODE")
+
+
+class RuleConflict(RuleError):
+    """Somebody saved the rule in between."""
+
+
+@dataclass(frozen=True)
+class RuleDraft:
+    """A rule that is to be saved.
+
+    Attributes:
+        rule_id: of the rule.
+        name, priority: of the rule.
+        enabled: whether it is to be on.
+        definition: the rule as JSON.
+        base: the version that was edited, 0 for a rule that is new; None: whichever there is.
+    """
+
+    rule_id: str
+    name: str
+    priority: int
+    enabled: bool
+    definition: Mapping[str, Any]
+    base: int | None = None
+
+
+def save_rules(store: StoreBase, drafts: Sequence[RuleDraft], by: str) -> list[int]:
+    """Saves rules as new versions, all or none; gives their versions.
+
+    Args:
+        store: where to.
+        drafts: of distinct rules.
+        by: who saves them.
+
+    Raises:
+        RuleConflict: a rule has another version by now than the one that was edited.
+        StoreError: the database refuses.
+    """
+    with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(_LOCK)  # SQLite has the write lock already
+        return [_save(connection, draft, by) for draft in drafts]
+
+
+def _save(connection: Connection, draft: RuleDraft, by: str) -> int:
+    newest = connection.scalar(
+        select(func.max(_VERSIONS.c.version)).where(_VERSIONS.c.rule_id == draft.rule_id)
+    )
+    held = connection.execute(select(_RULES.c.version).where(_RULES.c.rule_id == draft.rule_id)).first()
+    now = max(newest or 0, (held.version or 0) if held is not None else 0)
+    if draft.base is not None and draft.base != now:
+        raise RuleConflict(
+            f"rule {draft.rule_id} was saved by somebody else in between: it has version {now}",
+            f"version {draft.base}" if draft.base else "no rule of this name yet",
+            "look at that version, then save yours again",
+        )
+    values = {
+        "name": draft.name,
+        "enabled": draft.enabled,
+        "priority": draft.priority,
+        "definition": dict(draft.definition),
+        "created_at": utc_text(),
+        "created_by": by,
+        "version": now + 1,
+    }
+    connection.execute(insert(_VERSIONS).values(rule_id=draft.rule_id, **values))
+    if held is None:
+        connection.execute(insert(_RULES).values(rule_id=draft.rule_id, **values))
+    else:
+        wanted = _RULES.c.rule_id == draft.rule_id
+        connection.execute(update(_RULES).where(wanted).values(**values, error=None))
+    return now + 1
+
+
+def switch_rule(store: StoreBase, rule_id: str, *, on: bool) -> bool:
+    """Switches a rule on or off; gives whether that changed anything. Switched on, its error is forgotten.
+
+    Raises:
+        OptionError: no such rule.
+    """
+    with store.writing() as connection:
+        row = connection.execute(select(_RULES.c.enabled).where(_RULES.c.rule_id == rule_id)).first()
+        if row is None:
+            raise no_rule(store, rule_id)
+        values = {"enabled": on, "error": None} if on else {"enabled": on}
+        connection.execute(update(_RULES).where(_RULES.c.rule_id == rule_id).values(**values))
+        return bool(row.enabled) != on
+
+
+def no_rule(store: StoreBase, rule_id: str) -> OptionError:
+    """What is said about a rule_id that the store does not have."""
+    return OptionError(f"no rule {rule_id!r} in {store.name}", "a rule_id of the table rules", "see list")
+
+
+def list_rules(store: StoreBase) -> list[dict[str, Any]]:
+    """The rules as they are now, by priority, then rule_id."""
+    with store.reading() as connection:
+        rows = connection.execute(select(_RULES).order_by(_RULES.c.priority, _RULES.c.rule_id)).mappings()
+        return [dict(row) for row in rows]
+
+
+def rule_row(store: StoreBase, rule_id: str) -> dict[str, Any]:
+    """The row of a rule; OptionError where there is none."""
+    with store.reading() as connection:
+        row = connection.execute(select(_RULES).where(_RULES.c.rule_id == rule_id)).mappings().first()
+    if row is None:
+        raise no_rule(store, rule_id)
+    return dict(row)
+
+
+def rule_versions(store: StoreBase, rule_id: str) -> list[dict[str, Any]]:
+    """All versions of a rule, the oldest first."""
+    wanted = select(_VERSIONS).where(_VERSIONS.c.rule_id == rule_id).order_by(_VERSIONS.c.version)
+    with store.reading() as connection:
+        return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def rule_activations(store: StoreBase, rule_id: str) -> list[dict[str, Any]]:
+    """When a rule was on in which run, by run and time."""
+    found = _ACTIVATIONS.c
+    wanted = select(_ACTIVATIONS).where(found.rule_id == rule_id).order_by(found.run_id, found.active_from)
+    with store.reading() as connection:
+        return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def rule_outcomes(store: StoreBase, rule_id: str, run_id: str) -> dict[str, int]:
+    """Promotions of a rule in a run by outcome."""
+    found = _PROMOTIONS.c
+    counted = select(found.outcome, func.count()).where(found.run_id == run_id, found.rule_id == rule_id)
+    with store.reading() as connection:
+        return {row[0]: row[1] for row in connection.execute(counted.group_by(found.outcome))}
+
+
+def definition_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition in a row of ``rules``; whether it is on is what the row says."""
+    return {**row["definition"], "enabled": bool(row["enabled"])}

@@ -1,0 +1,93 @@
+"""Rules in the store: versions, conflicts, switches."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from stores import store_fixture, url_fixture  # noqa: F401
+
+from callbeam_io.store import Store
+from callbeam_io.store import rules as saved
+from callbeam_io.store.rules import RuleConflict, RuleDraft, save_rules, switch_rule
+from transforms.errors import OptionError, RequestError
+
+
+def draft(name: str, base: int | None = 0, **more: Any) -> RuleDraft:
+    values: dict[str, Any] = {"priority": 7, "enabled": True, "definition": {"name": name, "enabled": True}}
+    return RuleDraft(name, name, base=base, **(values | more))
+
+
+def test_each_save_is_a_version(store: Store) -> None:
+    assert save_rules(store, [draft("a"), draft("b", priority=1)], "ann") == [1, 1]
+    assert save_rules(store, [draft("a", 1, definition={"name": "a", "x": 1})], "bob") == [2]
+    assert [r["rule_id"] for r in saved.list_rules(store)] == ["b", "a"]
+    row = saved.rule_row(store, "a")
+    assert (row["version"], row["created_by"], row["definition"]) == (2, "bob", {"name": "a", "x": 1})
+    versions = saved.rule_versions(store, "a")
+    assert [(v["version"], v["created_by"], v["definition"]) for v in versions] == [
+        (1, "ann", {"name": "a", "enabled": True}),
+        (2, "bob", {"name": "a", "x": 1}),
+    ]
+
+
+@pytest.mark.parametrize("base", [0, 1, 3])
+def test_an_edit_of_another_version_is_a_conflict(store: Store, base: int) -> None:
+    save_rules(store, [draft("a"), draft("b")], "ann")
+    save_rules(store, [draft("a", 1)], "ann")
+    with pytest.raises(RuleConflict, match="version 2") as found:
+        save_rules(store, [draft("b", 1), draft("a", base)], "bob")
+    assert isinstance(found.value, RequestError)
+    assert saved.rule_row(store, "b")["version"] == 1  # all or none
+    assert save_rules(store, [draft("a", None)], "bob") == [3]
+
+
+def test_of_many_who_save_at_once_one_succeeds(store: Store) -> None:
+    def save(who: int) -> bool:
+        try:
+            save_rules(store, [draft("a")], str(who))
+        except RuleConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(save, range(8))) == 1
+    assert len(saved.rule_versions(store, "a")) == 1
+
+
+def test_switches(store: Store) -> None:
+    save_rules(store, [draft("a")], "ann")
+    assert [switch_rule(store, "a", on=on) for on in (True, False, False)] == [False, True, False]
+    row = saved.rule_row(store, "a")
+    assert (row["enabled"], row["version"]) == (False, 1)
+    assert saved.definition_of(row) == {"name": "a", "enabled": False}
+    store.writer().write("", {"rules": _with_error(row)})
+    assert saved.rule_row(store, "a")["error"] == "too long"
+    assert switch_rule(store, "a", on=True)
+    assert saved.rule_row(store, "a")["error"] is None
+    for call in (lambda: switch_rule(store, "x", on=True), lambda: saved.rule_row(store, "x")):
+        with pytest.raises(OptionError, match="no rule 'x'"):
+            call()
+
+
+def _with_error(row: dict[str, Any]) -> Any:
+    import polars as pl
+
+    return pl.DataFrame([{"rule_id": row["rule_id"], "version": row["version"], "error": "too long"}])
+
+
+def test_counts_and_activations(store: Store) -> None:
+    import polars as pl
+
+    run_id = store.start_run(mode="streaming", runner="TestRunner", options={})
+    promotions = [
+        {"rule_id": r, "subscriber": s, "decided_at": "2026-01-01 00:00:00", "outcome": o}
+        for r, s, o in [("a", "+1", "offered"), ("a", "+2", "control"), ("a", "+3", "offered"), ("b", "+1", "capped")]
+    ]  # fmt: skip
+    activation = {"rule_id": "a", "version": 1, "active_from": "2026-01-01 00:00:00"}
+    tables = {"promotions": pl.DataFrame(promotions), "rule_activations": pl.DataFrame([activation])}
+    store.writer().write(run_id, tables)
+    assert saved.rule_outcomes(store, "a", run_id) == {"offered": 2, "control": 1}
+    assert [a["active_from"] for a in saved.rule_activations(store, "a")] == ["2026-01-01 00:00:00"]
+    assert saved.rule_activations(store, "b") == []
