@@ -136,3 +136,22 @@ def test_promotions_as_csv_ask_for_consent_again(world: World) -> None:
 )
 def test_no_cell_is_a_formula(cell: object, safe: object) -> None:
     assert safe_cell(cell) == safe
+
+
+def test_csv_of_very_many_rows_comes_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = world.get("/subscribers.csv", "analyst").text
+    monkeypatch.setattr("callbeam_io.store.web_exports.PAGE", 7)
+    assert world.get("/subscribers.csv", "analyst").text == whole
+    assert [r["subscriber"] for r in csv.DictReader(io.StringIO(whole))] == [number(i) for i in range(PEOPLE)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "safe"),
+    [("=1+1", "'=1+1"), ("+12 cmd", "'+12 cmd"), ("+1202", "+1202"), ("-x", "'-x"), ("", "")],
+)
+def test_no_cell_of_many_is_a_formula(cell: str, safe: str) -> None:
+    import polars as pl
+
+    from callbeam_io.store.web_exports import _safe
+
+    assert pl.DataFrame({"a": [cell]}).with_columns(_safe(pl.col(pl.String)))["a"].to_list() == [safe]

@@ -23,7 +23,12 @@ def csv_response(name: str, columns: Sequence[str], pages: Iterable[Sequence[Map
         columns: the header, and the keys of each row.
         pages: rows, some at a time: a page is sent before the next one is read.
     """
-    response = Response(stream_with_context(_lines(columns, pages)), mimetype="text/csv")
+    return csv_download(name, _lines(columns, pages))
+
+
+def csv_download(name: str, lines: Iterator[bytes]) -> Response:
+    """A CSV download of lines that are ready, some at a time."""
+    response = Response(stream_with_context(lines), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_queries
+from callbeam_io.store.web_exports import csv_pages
 from webui import view
-from webui.exports import csv_response
+from webui.exports import csv_download
 from webui.layout import NavItem
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
@@ -18,7 +18,6 @@ from webui.services import cached, store
 bp = Blueprint("rejects", __name__)
 NAV = [NavItem("Operate", "Rejects", "x-octagon", "rejects.rejects", ANALYST, place=20)]
 PAGE: Final = 100
-EXPORT_PAGE: Final = 20_000
 COLUMNS: Final = ("source", "line", "field", "reason", "raw")
 
 
@@ -53,18 +52,7 @@ def as_csv() -> Response:
     """The lines as CSV."""
     run = view.chosen_run() or abort(404)
     log("rejects exported", run["run_id"], _where())
-    return csv_response("rejects", COLUMNS, pages("rejects", run["run_id"], _where()))
-
-
-def pages(table: str, run_id: str | None, where: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """All rows of a table in the order of its key, some at a time."""
-    opened, after = store(), None
-    while True:
-        rows = opened.rows(table, run_id, where=where, limit=EXPORT_PAGE, after=after)
-        if not rows:
-            return
-        yield rows
-        after = rows[-1]
+    return csv_download("rejects", csv_pages(store(), "rejects", run["run_id"], _where(), COLUMNS))
 
 
 def _where() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -11,10 +12,12 @@ from typing import Any, TypeVar, cast
 from flask import current_app
 
 from callbeam_io.store import Store
+from callbeam_io.store.web_queries import StoreError
 from webui.config import WebConfig
 from webui.pulse import Pulse
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 _KEY = "callbeam"
 _KEPT = 256
 WORTH = 20
@@ -31,6 +34,7 @@ class ShortCache:
         self._guard = threading.Lock()
         self._locks: dict[Hashable, threading.Lock] = {}
         self._kept: dict[Hashable, tuple[float, float, Any]] = {}
+        self._making: set[Hashable] = set()
 
     def get(self, key: Hashable, seconds: float, make: Callable[[], T]) -> T:
         """The answer of this key, made by ``make`` when it is older than ``seconds``; others wait for it.
@@ -50,6 +54,36 @@ class ShortCache:
                 self._kept[key] = (now, now - begun, answer)
                 self._forget()
             return answer
+
+    def soon(self, key: Hashable, seconds: float, make: Callable[[], T], wait: float = 0.3) -> T | None:
+        """The newest answer that is there, at once; an old one is made anew beside the work.
+
+        None where there is none yet and it is not made within ``wait`` seconds. ``make`` runs on a thread of its
+        own: it may use nothing of the request.
+        """
+        with self._guard:
+            known = self._kept.get(key)
+            begun = key in self._making
+            fresh = known is not None and self._clock() - known[0] < max(seconds, known[1] * WORTH)
+            if not fresh and not begun:
+                self._making.add(key)
+        if not fresh and not begun:
+            thread = threading.Thread(target=self._make_aside, args=(key, make), daemon=True)
+            thread.start()
+            if known is None:
+                thread.join(wait)
+        with self._guard:
+            found = self._kept.get(key)
+        return None if found is None else cast(T, found[2])
+
+    def _make_aside(self, key: Hashable, make: Callable[[], Any]) -> None:
+        try:
+            self.get(key, 0, make)
+        except StoreError as error:  # the next one who asks tries again
+            _LOG.warning("%s", error)
+        finally:
+            with self._guard:
+                self._making.discard(key)
 
     def _forget(self) -> None:
         while len(self._kept) > _KEPT:

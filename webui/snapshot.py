@@ -15,7 +15,7 @@ from webui.figures.style import Figure, Theme
 from webui.promotions import described
 from webui.reasons import OUTCOMES
 from webui.services import cached, services, store
-from webui.subscribers import people_of
+from webui.subscribers import contact_time, people_of
 
 NEWEST: Final = 8
 HOUR: Final = timedelta(hours=1)
@@ -135,15 +135,21 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
         [(OUTCOMES[o][0], hour.of(o)) for o in HELD if hour.of(o)],
-        reach[0] > 0,
+        reach[0] != 0,
     )
 
 
-def _reach(run: Mapping[str, Any]) -> tuple[int, int]:
-    """People who may be contacted, and subscribers; kept for longer, as both take a moment to count."""
-    at = max(utc_text(), run["watermark"] or "")
-    people = cached(("people", run["run_id"], "{}"), 10, people_of(run["run_id"]).count)
-    return cached(("reach",), 10, lambda: web_people.count_contactable(store(), at)), people
+def _reach(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """People who may be contacted, and subscribers; None while they are being counted."""
+    kept, at, opened = services().cache, contact_time(run), store()
+    people = kept.soon(("people", run["run_id"], "{}"), 10, people_of(run["run_id"]).count)
+    return kept.soon("reach", 10, lambda: web_people.count_contactable(opened, at)), people
+
+
+def _reach_said(contactable: int | None, people: int | None) -> str:
+    if contactable == 0:
+        return "nobody may be contacted yet"
+    return "counting" if contactable is None or people is None else f"of {words.short(people)} subscribers"
 
 
 def _rules(hour: LastHour) -> list[dict[str, Any]]:

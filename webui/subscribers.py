@@ -9,11 +9,11 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import utc_text, web_indexes, web_people, web_queries
+from callbeam_io.store.web_exports import csv_pages
 from webui import view, words
 from webui.analysis_kinds import tag_place, type_place
-from webui.exports import csv_response
+from webui.exports import csv_download
 from webui.layout import NavItem
-from webui.rejects import pages
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
 
@@ -152,7 +152,7 @@ def as_csv() -> Response:
     run = view.chosen_run() or abort(404)
     asked = Asked(run)
     log("subscribers exported", run["run_id"], {"filters": [c.text for c in asked.chips]})
-    return csv_response("subscribers", COLUMNS, pages("subscribers", run["run_id"], asked.where))
+    return csv_download("subscribers", csv_pages(store(), "subscribers", run["run_id"], asked.where, COLUMNS))
 
 
 @bp.get("/find")
