@@ -108,8 +108,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _module("Pub/Sub", "google.cloud.pubsub_v1", "gcp"),
     _emulator,
     _module("Dataflow", "apitools", "gcp"),
-    _module("SQLite", "adbc_driver_sqlite", "dev"),
-    _module("PostgreSQL", "adbc_driver_postgresql", "postgres"),
+    _module("PostgreSQL", "psycopg", "postgres"),
 )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
 
+from callbeam_io.kept import KeptRecords, folder_of
 from callbeam_io.sink import WriteResults
 from callbeam_io.sources.local_read import LocalRead
 from pipelines.config import RunConfig
 from pipelines.engines import LOCAL_STREAMING
+from pipelines.keeping import KeepRecords
 from pipelines.rulebook import BookSpec
 from transforms.cleaning import CleanRecords, Loader
 from transforms.decide import DecidePromotions
@@ -57,6 +60,10 @@ def build(
         max_bad_ratio=config.max_bad_ratio,
     )
     results = records | "Analyse" >> AnalyseShards(config.plan, config.reference, sink.writer)
+    if config.keep_records:
+        kept = KeptRecords(folder_of(config.output), run_id)
+        keep = KeepRecords(kept, int(time.time()) - config.keep_records)
+        results = (results, records | "Keep" >> keep) | "ResultsAndFiles" >> beam.Flatten()
     if book is not None:
         decide = DecidePromotions(book, config.rule_settings, config.reference)
         results = (results, records | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()

@@ -33,12 +33,12 @@ from pipelines.status import LiveStatus
 from pipelines.summary import summary
 from transforms.cleaning import Prepare
 from transforms.columns.live_tables import LiveTables
-from transforms.errors import CallbeamError, StoreError
+from transforms.errors import CallbeamError, RequestError, StoreError
 from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
 from transforms.registry import LiveRun, forget, live_run
 
-DONE, FAILED, CANCELLED = 0, 1, 130
+DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
 LIVE_SHARDS = 4
 _POLL = 0.2
 
@@ -47,7 +47,11 @@ def run_live(prepared: PreparedLive) -> int:
     """Runs until everything finite is read, or until it is told to stop."""
     config, store = prepared.config, prepared.store
     started = time.monotonic()
-    run_id, resumed = begin(prepared)
+    try:
+        run_id, resumed = begin(prepared)
+    except RequestError as error:
+        print(f"callbeam: {error}", file=sys.stderr)
+        return WRONG
     live: LiveJob | DurableJob
     live = DurableJob(prepared, run_id) if prepared.engine.durable else LiveJob(prepared, run_id, resumed)
     try:
@@ -133,7 +137,8 @@ class LiveJob:
         )
         self.writer = writer_for(config.output, patient=True)
         self.status = LiveStatus(
-            self.prepared.store, self.run_id, self.reader, self.state, self.snapshots, self.writer
+            *(self.prepared.store, self.run_id, self.reader, self.state, self.snapshots, self.writer),
+            max_bad_ratio=config.max_bad_ratio,
         )
 
     def _book(self) -> LiveBook:

@@ -29,6 +29,7 @@ class LiveStatus:
         state: says how large the state is.
         snapshots: says when it was saved last.
         writer: of the results.
+        max_bad_ratio: above this share of rejects among the newest records the run is degraded.
     """
 
     store: Store
@@ -37,6 +38,7 @@ class LiveStatus:
     state: LiveRun
     snapshots: Snapshots
     writer: BackgroundWriter
+    max_bad_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         self._beat = self._log = time.monotonic()
@@ -94,6 +96,8 @@ class LiveStatus:
             "snapshot_age": round(time.monotonic() - self.snapshots.saved_at, 1),
             "subscribers": sum(len(s.callers) for s in list(self.state.shards.values())),
             "records_held": sum(s.records_held for s in list(self.state.shards.values())),
+            "bad_ratio": round(self.reader.bad_ratio, 4),
+            "degraded": self.reader.bad_ratio > self.max_bad_ratio,
             "splits": splits,
             "trouble": self.trouble,
             "last_trouble": self._last,
@@ -107,5 +111,7 @@ class LiveStatus:
         parts = [f"{n['rows']:,} records", f"{n['rate']:,.0f}/s"]
         if lag:
             parts.append(f"lag {sum(lag):,}")
+        if n["degraded"]:
+            parts.append(f"DEGRADED: {n['bad_ratio']:.1%} rejects")
         parts.append(f"saved {n['snapshot_age']:.0f} s ago")
         return ", ".join(parts) + (f" | {trouble}" if trouble else "")

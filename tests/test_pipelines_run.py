@@ -12,6 +12,7 @@ import messy
 import pytest
 from cdr_oracle import Expected, expect
 
+from callbeam_io.kept import KeptRecords, folder_of
 from callbeam_io.store import open_store
 from pipelines.run import main
 from transforms.schema import TABLE_KEYS
@@ -224,3 +225,14 @@ def test_a_second_run_leaves_the_first_one_alone(tmp_path: Path) -> None:
     run(tmp_path, messy.csv_text(50, seed=11), "--keep_runs", "2")
     assert first not in [r["run_id"] for r in open_store(url).runs()]
     assert open_store(url).rows("subscribers", first) == []
+
+
+def test_good_records_are_kept_when_asked_for(tmp_path: Path) -> None:
+    text = messy.csv_text(300, seed=12)
+    url = run(tmp_path, text, "--keep_records", "9000d")
+    store = open_store(url)
+    files = store.rows("record_files")
+    kept = KeptRecords(folder_of(url), store.runs()[0]["run_id"]).read([f["path"] for f in files])
+    assert kept is not None
+    assert kept.num_rows == expect(text).fates["good"]
+    assert {"id", "called_text"} <= set(kept.column_names)

@@ -163,6 +163,11 @@ class Ready:
         return self.batch.num_rows
 
     @property
+    def rejected(self) -> int:
+        """Records that were not taken."""
+        return len(self.cleaned.bad_rows)
+
+    @property
     def greatest(self) -> int | None:
         """Greatest start in microseconds; None without a good record."""
         start = self.cleaned.records.start

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -15,6 +16,7 @@ from callbeam_io.sources.feeds import Chunk, Feed, Position, SplitReader
 
 IDLE_AFTER: Final = 10.0
 READ_AHEAD: Final = 3
+JUDGED: Final = 10_000
 MICROS: Final = 1_000_000
 
 
@@ -24,6 +26,10 @@ class Ready(Protocol):
     @property
     def rows(self) -> int:
         """Records read."""
+
+    @property
+    def rejected(self) -> int:
+        """Records that were not taken."""
 
     @property
     def greatest(self) -> int | None:
@@ -106,6 +112,9 @@ class LiveReader:
         self._ticked = self._started = self.clock()
         self._ended = self._idle = False
         self.rows = 0
+        self._newest: deque[tuple[int, int]] = (
+            deque()
+        )  # rows and rejects of the batches that make the last records
 
     def start(self) -> None:
         """Opens the splits and begins to read."""
@@ -196,9 +205,21 @@ class LiveReader:
         if ready.greatest is not None:
             split.watermark = max(split.watermark or ready.greatest, ready.greatest)
         split.rows += ready.rows
+        self._note_rejects(ready.rows, ready.rejected)
         self.rows += ready.rows
         self._move_watermark(now)
         return Element(self.prepare.finish(ready, horizon, self._header()), ready.rows)
+
+    def _note_rejects(self, rows: int, rejected: int) -> None:
+        self._newest.append((rows, rejected))
+        while sum(n for n, _ in self._newest) - self._newest[0][0] >= JUDGED:
+            self._newest.popleft()
+
+    @property
+    def bad_ratio(self) -> float:
+        """Share of rejects among the last 10,000 records (or a batch more)."""
+        rows = sum(n for n, _ in self._newest)
+        return sum(bad for _, bad in self._newest) / rows if rows else 0.0
 
     def _move_watermark(self, now: float) -> None:
         """Per feed the least over its partitions but the idle ones; over feeds likewise; never back."""
@@ -206,7 +227,7 @@ class LiveReader:
         self._idle = True
         for number in range(len(self.feeds)):
             mine = [s for s in self._splits if s.feed == number]
-            awake = [s for s in mine if now - s.heard < IDLE_AFTER and not (s.ended and s.queue.empty())]
+            awake = [s for s in mine if not s.queue.empty() or (not s.ended and now - s.heard < IDLE_AFTER)]
             old = self._feed_marks[number]
             if awake and all(s.watermark is not None for s in awake):
                 least = min(s.watermark for s in awake if s.watermark is not None)
