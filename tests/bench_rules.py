@@ -15,6 +15,7 @@ import argparse
 import cProfile
 import pstats
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,6 @@ from transforms.columns.rules.people import Context, Words
 from transforms.rules.language import ActiveRule
 from transforms.rules.parse import parse_rules
 from transforms.schema import BUSINESS_TYPES, PRIVATE
-
 
 DAYS = 30
 BEGIN = 1_700_000_000 // 86400 * 86400
@@ -124,7 +124,7 @@ def shards(rows: Interactions, shards: int) -> list[Interactions]:
     shard = (rows.caller * np.int64(-7046029254386353131)).view(np.uint64) % np.uint64(shards)
     order = np.argsort(shard.astype(np.uint8), kind="stable")
     edges = np.searchsorted(shard[order], np.arange(shards + 1))
-    return [rows.take(order[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [rows.take(order[a:b]) for a, b in pairwise(edges)]
 
 
 def regions_of(codes: np.ndarray) -> np.ndarray:

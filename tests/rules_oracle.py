@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -210,7 +211,7 @@ def firings(world, activations, records, calls):
     stories: dict[tuple[str, int], Story] = {}
     begun: dict[str, tuple] = {}
     found = []
-    for number, (after, upto) in enumerate(zip(calls, calls[1:], strict=False)):
+    for number, (after, upto) in enumerate(pairwise(calls)):
         seen = [r for r in records if r.arrival <= number]
         by_caller = {c: [r for r in seen if r.caller == c] for c in sorted({r.caller for r in seen})}
         t = after // world.pane * world.pane + world.pane

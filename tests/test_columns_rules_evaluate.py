@@ -1,10 +1,14 @@
-"""The evaluator against the brute-force oracle. More examples: HYPOTHESIS_RULES=2000 pytest tests/test_columns_rules_*."""
+"""The evaluator against the brute-force oracle.
+
+More examples: HYPOTHESIS_RULES=2000 python -m pytest tests/test_columns_rules_*
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import rules_oracle as oracle
@@ -42,7 +46,7 @@ def rows(firings):
 def run(activations, records, calls, late=False):
     """One evaluator call per span of ``calls``."""
     rules, memory, parts = active(activations), Memory(), []
-    for number, (after, upto) in enumerate(zip(calls, calls[1:], strict=False)):
+    for number, (after, upto) in enumerate(pairwise(calls)):
         seen = [r for r in records if r.arrival <= number]
         flags = (
             np.array([r.arrival == number and r.start < after for r in seen], bool)

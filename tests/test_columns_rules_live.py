@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import rules_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
-from rules_strategies import BEGIN, CONTEXT, PANE, TYPES, WORLD, interactions_of, worlds
+from rules_strategies import CONTEXT, PANE, TYPES, WORLD, interactions_of, worlds
 from test_columns_rules_evaluate import active, budget, rows
 
 from transforms.columns.rules import history as histories

@@ -22,7 +22,7 @@ from transforms.columns.rules.moments import Quiet, contact_hours, contact_times
 from transforms.columns.rules.people import Context, nothing_older
 from transforms.columns.rules.promotions import apply_max_total, promotions
 from transforms.columns.rules.zones import main_zone, zones_of
-from transforms.rules.kinds import instant_text
+from transforms.rules.problems import instant_text
 
 DAY = 86400
 SUBSCRIBERS = [12025550123, 447911123456, -5]
@@ -125,7 +125,7 @@ NUMBERS = {
     12025550123: "US",  # one zone
     447911123456: "GB",  # several with the same hours
     61412345678: "AU",  # several that leave some common hours
-    18005550123: "US",  # of so many zones that none is left
+    18005550123: "US",  # 42 of them: from Guam to Newfoundland it is day for an hour and a half
     79161234567: "RU",
     4512345: "ZZ",  # no number
     -7: "ZZ",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from transforms.rules.kinds import RuleProblem, duration_text
 from transforms.rules.language import Condition, Rule, Where, conditions
+from transforms.rules.problems import RuleProblem, duration_text
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ One definition serves both, so that what the parser takes and what the schema sa
 
 from __future__ import annotations
 
-import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,35 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from transforms.columns.windows import UNITS, parse_duration
-from transforms.errors import OptionError, RuleError
+from transforms.columns.windows import parse_duration
+from transforms.errors import OptionError
+from transforms.rules.problems import RuleProblem, join, refuse
 
 Schema = dict[str, Any]
 MAX_DURATION: Final = 3660 * 86400
 """Longest window, cooldown or expiry, in seconds: ten years and a few days."""
 _DURATION_PATTERN: Final = "^[0-9]+[smhd]$"
 _LARGEST: Final = 10**15
-_SHOWN: Final = 60
-
-
-class RuleProblem(RuleError):
-    """A rule that cannot be read.
-
-    Attributes:
-        path: where in the rule (``when.rules[1].field``; empty for the rule itself).
-        index: position of the rule in its list, from 0.
-    """
-
-    def __init__(self, path: str, what: str, expected: str = "", todo: str = "") -> None:
-        self.path, self.index, self._what = path, 0, what
-        super().__init__(f"{path or 'rule'} {what}", expected, todo)
-
-    def of_rule(self, index: int, name: object) -> RuleProblem:
-        """The same problem, naming the rule of a list that it is in."""
-        where = f"of rule {index + 1}" + (f" ({name[:_SHOWN]})" if isinstance(name, str) else "")
-        problem = RuleProblem(self.path, f"{where} {self._what}", self.expected, self.todo)
-        problem.index = index
-        return problem
 
 
 class Kind(ABC):
@@ -60,33 +39,6 @@ class Kind(ABC):
 
     @abstractmethod
     def _schema(self) -> Schema: ...
-
-
-def shown(value: object) -> str:
-    """A value as it stands in JSON, shortened."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def refuse(value: object, path: str, expected: str) -> RuleProblem:
-    """The problem of a value that is none of its kind."""
-    return RuleProblem(path, f"is {shown(value)}", expected)
-
-
-def duration_text(seconds: int) -> str:
-    """Seconds in their largest whole unit: 7200 -> ``2h``, 0 -> ``0s``."""
-    for unit, size in sorted(UNITS.items(), key=lambda item: -item[1]):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def instant_text(seconds: int) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC: ``2026-01-31T00:00:00Z``."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
@@ -310,8 +262,3 @@ class Shape(Kind):
             "required": [key for key, (_, default) in self.entries.items() if default is REQUIRED],
             "additionalProperties": False,
         }
-
-
-def join(path: str, key: str) -> str:
-    """The path of an entry: ``limits`` + ``repeat`` -> ``limits.repeat``."""
-    return f"{path}.{key}" if path else key

@@ -20,15 +20,11 @@ from transforms.rules.kinds import (
     ListOf,
     Maybe,
     Number,
-    RuleProblem,
     Shape,
     Text,
-    duration_text,
-    instant_text,
-    join,
-    refuse,
 )
 from transforms.rules.language import FIELDS, Condition, Group, Limits, Offer, Rule, Where
+from transforms.rules.problems import RuleProblem, duration_text, instant_text, join, refuse
 
 _ID: Final = (Text(least=0), IGNORED)  # react-querybuilder gives each node one
 _COUNT: Final = Maybe(Number(whole=True, low=1))
@@ -158,7 +154,7 @@ def _condition(value: object, path: str) -> Condition:
 def _entry(value: Mapping[Any, Any], key: str, path: str, options: tuple[str, ...]) -> str:
     if key not in value:
         raise RuleProblem(join(path, key), "is missing", f"one of {', '.join(options)}")
-    return Choice(options).read(value[key], join(path, key))
+    return str(Choice(options).read(value[key], join(path, key)))
 
 
 def _where(found: Mapping[str, Any] | None) -> Where:

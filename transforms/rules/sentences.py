@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from transforms.rules.kinds import instant_text
 from transforms.rules.language import FIELDS, Condition, Group, Limits, Rule, Value, Where
+from transforms.rules.problems import instant_text
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _NUMBERS: Final = {
@@ -122,7 +122,7 @@ def _values(value: Value) -> list[str | int | float]:
 
 
 def _period(window: int | None) -> str:
-    return "since the beginning" if window is None else f"in the last {length(window)}"
+    return "since the beginning" if window is None else f"in the last {length(window).removeprefix('1 ')}"
 
 
 def length(seconds: int) -> str:

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import Any
 
 from transforms.rules import language as lang
-from transforms.rules.kinds import duration_text, instant_text
 from transforms.rules.language import Condition, Group, Rule, Where
 from transforms.rules.parse import GROUP_SHAPE, condition_shape, rule_shape
+from transforms.rules.problems import duration_text, instant_text
 
 Json = dict[str, Any]
 

@@ -37,7 +37,7 @@ class History:
     decided: int | None = None
 
     def __len__(self) -> int:
-        return sum(len(part) for part in (*self.blocks, *self.fresh))
+        return sum(map(len, self.blocks)) + sum(map(len, self.fresh))
 
     def append(self, arrived: Interactions) -> History:
         """With interactions that have just arrived, in any order."""

@@ -16,8 +16,8 @@ import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints, distinct, find
 from transforms.columns.rules.evaluate import evaluate
-from transforms.columns.rules.firings import Firings, gather
 from transforms.columns.rules.firing import ready
+from transforms.columns.rules.firings import Firings, gather
 from transforms.columns.rules.history import EARLIEST, History
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import NEVER, Memory

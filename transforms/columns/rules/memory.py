@@ -68,8 +68,13 @@ class RuleMemory:
         """A copy that has a row for each of these subscribers."""
         new = codes[~find(self.codes, codes)[1]]
         at = np.searchsorted(self.codes, new)
-        columns = ((self.codes, new), (self.last, NEVER), (self.count, 0), (self.barred, False))
-        return RuleMemory(self.begun, *(np.insert(column, at, value) for column, value in columns))
+        return RuleMemory(
+            self.begun,
+            np.insert(self.codes, at, new),
+            np.insert(self.last, at, NEVER),
+            np.insert(self.count, at, 0),
+            np.insert(self.barred, at, False),
+        )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.contact import MIN_INTERACTIONS, span_sums
+from transforms.columns.contact import MIN_INTERACTIONS, SPAN, span_sums
 from transforms.columns.rules.arrays import Bools, Ints, distinct, expand
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import HOURS, Older
@@ -166,28 +166,28 @@ def _in_zones(at: Ints, zones: Sequence[str], main: str, quiet: Quiet | None, wa
     free_everywhere = np.logical_and.reduce(
         [~quiet_hours[local_hours(z, first_day, last_day)] for z in zones]
     )
-    result = np.full(len(at), -1)
-    for start in np.unique(wanted).tolist():
-        inside = (hours - start) % HOURS < 3 if start >= 0 else np.ones(len(hours), np.bool_)
+    begin = first_day * _DAY
+    result, found = at.copy(), np.zeros(len(at), np.bool_)
+    for start in np.flatnonzero(np.bincount(wanted[wanted >= 0])).tolist():
         mine = np.flatnonzero(wanted == start)
-        result[mine] = _first_of(
-            [free_everywhere & inside, free_everywhere, free], at[mine], first_day * _DAY
-        )
+        inside = (hours - start) % HOURS < SPAN
+        result[mine], found[mine] = _next(free_everywhere & inside, at[mine], begin)
+    for allowed in (free_everywhere, free):  # without contact hours, and at last by the main zone alone
+        rest = np.flatnonzero(~found)
+        if len(rest):
+            result[rest], found[rest] = _next(allowed, at[rest], begin)
     return result
 
 
-def _first_of(choices: list[Bools], at: Ints, begin: int) -> Ints:
-    """The first moment at or after each in a quarter that the first choice offering one within two days allows.
+def _next(allowed: Bools, at: Ints, begin: int) -> tuple[Ints, Bools]:
+    """The first moments at or after some in an allowed quarter, and whether there is one within two days.
 
-    ``begin`` is the second at which the quarters begin. With no choice it is the moment itself.
+    Args:
+        allowed: per quarter, from second ``begin`` on.
+        at: moments; they stay what they are where there is none.
     """
     quarter = (at - begin) // QUARTER
-    result = at.copy()
-    open_ = np.ones(len(at), np.bool_)
-    for allowed in choices:
-        places = np.where(allowed, np.arange(len(allowed)), len(allowed) + _AHEAD)
-        following = np.minimum.accumulate(places[::-1])[::-1][quarter]
-        found = open_ & (following - quarter < _AHEAD)
-        result[found] = np.maximum(at[found], begin + following[found] * QUARTER)
-        open_ &= ~found
-    return result
+    places = np.where(allowed, np.arange(len(allowed)), len(allowed) + _AHEAD)
+    following = np.minimum.accumulate(places[::-1])[::-1][quarter]
+    found = following - quarter < _AHEAD
+    return np.where(found, np.maximum(at, begin + following * QUARTER), at), found

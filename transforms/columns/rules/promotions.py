@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -92,7 +93,7 @@ def apply_max_total(
     for rule_id in np.unique(rule[taken]).tolist():
         mine = np.flatnonzero(taken & (rule == rule_id))
         edges = [0, *(np.flatnonzero(np.diff(version[mine])) + 1).tolist(), len(mine)]
-        for first, end in zip(edges, edges[1:], strict=False):
+        for first, end in pairwise(edges):
             limit = limits.get((rule_id, int(version[mine[first]])))
             left = end - first if limit is None else max(min(limit - count.get(rule_id, 0), end - first), 0)
             sold_out[mine[first + left : end]] = True

@@ -7,7 +7,7 @@ matched against all numbers of a region at once; a test holds the two against ea
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -159,7 +159,7 @@ def _known(zones: Iterable[str]) -> tuple[str, ...]:
     return tuple(z for z in zones if z != UNKNOWN_TIMEZONE and _has_clock(z))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _has_clock(zone: str) -> bool:
     """Whether this machine knows the hours of a zone: some keep no names that have been replaced."""
     try:
