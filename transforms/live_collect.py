@@ -55,6 +55,8 @@ class CollectFn(beam.DoFn):
             state.clear()
             for shard in sorted(tables.counts):
                 state.add(Packet(tables.header_of(shard), {"cells": tables.cells_of(shard)}))
+            for shard, split in sorted(tables.ends):
+                state.add(Packet({"shard": shard, "end": split}))
             tables.entries = 0
 
     def _counted(self, run: LiveRun, outputs: list[Packet]) -> Iterator[Packet]:
@@ -70,8 +72,6 @@ def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None
         tables.put(header["shard"], packet.tables["cells"], quiet=quiet)
     if "counts" in header:
         tables.put_counts(header["shard"], dict(header["counts"]), header["population"])
-    if header.get("watermark"):
-        tables.advance(header["watermark"])
     if header.get("decided") is not None:
         tables.decisions.put(header["shard"], header["decided"], packet.tables.get("promotions"))
     if header.get("end") is not None:
@@ -83,6 +83,8 @@ def collect(tables: LiveTables, packet: Packet, book: RuleBook) -> list[Packet]:
     remember(tables, packet)
     out = {n: t for n, t in packet.tables.items() if n == "rejects"}
     out |= {name: rows.to_arrow() for name, rows in tables.rows().items()}
+    if packet.header.get("watermark") is not None:  # only now: the rows above may need old panes
+        tables.advance(packet.header["shard"], packet.header["watermark"])
     if "subscribers" in packet.tables:
         rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
         hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)

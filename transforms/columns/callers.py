@@ -100,15 +100,16 @@ class Callers:
         if counts.text is not None:
             named = np.flatnonzero(counts.text.is_not_null().to_numpy())
             self._text[at[named]] = counts.text.gather(named).to_numpy()
-        if counts.account is None:
-            return
         start, ids = _newest(records, grouping)
         known_start, known_id = self._account_start[at], self._account_id[at]
         newer = start > known_start
         for row in np.flatnonzero(start == known_start):
             newer[row] = (ids[row] or "") > (known_id[row] or "")
         rows = at[newer]
-        self._account[rows] = counts.account.to_numpy()[newer] if len(rows) else []
+        if counts.account is None:  # the newest record may be one without an account
+            self._account[rows] = None
+        elif len(rows):
+            self._account[rows] = counts.account.to_numpy()[newer]
         self._account_start[rows], self._account_id[rows] = start[newer], ids[newer]
 
     def changed(self) -> NDArray[np.int64]:
@@ -189,9 +190,8 @@ class Callers:
         at = self._positions(saved.column("caller").to_numpy())
         for name, column in self._columns.items():
             values = saved.column(name).combine_chunks()
-            column[at] = (
-                values.flatten().to_numpy().reshape(len(at), -1) if column.ndim > 1 else values.to_numpy()
-            )
+            flat = values.flatten() if column.ndim > 1 else values
+            column[at] = flat.to_numpy().reshape(len(at), *column.shape[1:])
         self._text[at], self._account[at], self._account_id[at] = (
             saved.column(n).to_numpy() for n in ("text", "account", "account_id")
         )

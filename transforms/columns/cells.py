@@ -109,9 +109,12 @@ class CellSums:
         return self._table.keys.view(np.int64).copy(), self._sums[: len(self._table)].copy()
 
     def drop_before(self, pane: int) -> None:
-        """Forgets the cells of panes numbered lower than ``pane`` once they are most of what there is."""
+        """Forgets the cells of panes numbered lower than ``pane`` once they are most of what there is.
+
+        Those that changed since `take_changed` stay: the watermark may jump past them before they are shown.
+        """
         cells, sums = self.all()
-        keep = cells >> _KEY_BITS >= pane
+        keep = (cells >> _KEY_BITS >= pane) | self._changed[: len(cells)]
         if 2 * keep.sum() >= len(cells):
             return
         changed = self._changed[: len(cells)][keep]

@@ -119,7 +119,12 @@ class LiveShard:
         if not window.cumulative:
             oldest = watermark - self.live.lateness - window.size
             self.cells.drop_before(oldest // self.layout.step)
-        horizon = watermark - self.live.retention
+        if self.live.subscriber_window.cumulative or not self.live.plan.with_subscribers:
+            self._trim_log()
+
+    def _trim_log(self) -> None:
+        """Lets go of records that are too old; while rows are still to be made of them, all are kept."""
+        horizon = self.watermark - self.live.retention
         while self._log and int(self._log[0].seconds.max()) < horizon:
             self._log.pop(0)
 
@@ -165,6 +170,7 @@ class LiveShard:
             return pl.DataFrame(), np.zeros((0, 24), np.uint32)
         self.callers.written(at)
         counts = self.callers.counts(at, self._recent(at))
+        self._trim_log()
         rows = subscriber_rows(counts, self.reference.types, self.live.subscriber_window)
         return rows, self.callers.hours(self.callers.positions_of(counts.caller))
 

@@ -90,6 +90,7 @@ class LiveTables:
         self._cells = [CellSums() for _ in range(self.shards)]
         self._population = np.zeros((self.shards, HOURS), np.int64)
         self._pending: list[NDArray[np.int64]] = []
+        self._marks: dict[int, int] = {}
         self.decisions = Decisions(self.shards)
 
     def put(self, shard: int, cells: pa.Table, *, quiet: bool = False) -> None:
@@ -125,6 +126,8 @@ class LiveTables:
         changed = np.unique(np.concatenate(self._pending))
         self._pending = []
         totals = window_totals(windows_to_write(changed, self.layout), self.layout, self._cells)
+        for cells in self._cells:
+            cells.take_changed()
         return template_rows(totals, self.layout, self.reference)
 
     def subscriber_rows(self, rows: pl.DataFrame, hours: NDArray[np.uint32]) -> pl.DataFrame:
@@ -145,10 +148,14 @@ class LiveTables:
         names = {n for c in self.counts.values() for n in c}
         return {n: sum(c.get(n, 0) for c in self.counts.values()) for n in sorted(names)}
 
-    def advance(self, watermark: int) -> None:
-        """Forgets windows that no record can change any more, at a watermark in seconds."""
+    def advance(self, shard: int, watermark: int) -> None:
+        """A shard's watermark in seconds: windows that no shard can change any more are forgotten.
+
+        What a shard has not shown yet may be as old as the watermark it was last heard with.
+        """
         window = self.live.plan.window
-        if not window.cumulative:
-            oldest = (watermark - self.live.lateness - window.size) // self.layout.step
+        self._marks[shard] = max(watermark, self._marks.get(shard, watermark))
+        if not window.cumulative and len(self._marks) == self.shards:
+            oldest = (min(self._marks.values()) - self.live.lateness - window.size) // self.layout.step
             for cells in self._cells:
                 cells.drop_before(oldest)
