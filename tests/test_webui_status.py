@@ -91,7 +91,7 @@ def test_a_pipeline_that_was_killed_is_seen_as_stopped(tmp_path: Path) -> None:
     clock = Clock()
     pulse = Pulse(world.store, clock)
     assert pulse.status().kind == "live"
-    clock.now += 4  # no heartbeat for so long, but its process holds the lock
+    clock.now += 5  # no heartbeat for so long, but its process holds the lock
     assert pulse.status().kind == "live"
     world.store._release(run_id)  # what the death of a process does
     clock.now += 1.1

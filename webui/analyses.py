@@ -95,7 +95,12 @@ class _Asked:
     def _window(self) -> tuple[str, str] | None:
         if request.args.get("window") == ALL_WINDOWS and self.apart:
             return None
-        return view.chosen_window(self.windows)
+        return view.chosen_window(self.windows, self.run)
+
+    @property
+    def now(self) -> tuple[str, str] | None:
+        """The window that is shown when none is chosen."""
+        return view.window_of_now(self.windows, self.run["watermark"])
 
     def _every_row(self) -> Rows:
         run_id = self.run["run_id"]

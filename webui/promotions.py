@@ -82,7 +82,7 @@ def described(rows: list[dict[str, Any]], run: Mapping[str, Any]) -> list[dict[s
     states = web_promotions.deliveries(store(), rows) if rows else {}
     people = list({r["subscriber"] for r in rows})
     contacts = web_people.contacts(store(), people, contact_time(run)) if rows else {}
-    in_by_default = (run["options"] or {}).get("consent_default") == "in"
+    in_by_default = (run["options"] or {}).get("consent_default") in (True, "in")
     found = []
     for row in rows:
         allowed = contacts[row["subscriber"]].allowed

@@ -18,8 +18,8 @@ from callbeam_io.store import Store, utc_text
 from callbeam_io.store.web_queries import StoreError, is_worked_on, shown_run
 from webui import words
 
-FRESH: Final = 3.0
-"""Seconds without a heartbeat after which the run's lock is asked whether its process lives."""
+FRESH: Final = 2.0
+"""Seconds without a heartbeat (it comes every two) after which the run's lock says whether its process lives."""
 PATIENCE: Final = 15.0
 """Seconds without a heartbeat after which a process that lives counts as stopped."""
 BEHIND: Final = 60.0
@@ -191,13 +191,22 @@ def judge(run: Mapping[str, Any], now: float, alive: bool, grown: float) -> Stat
         return Status("stopped", f"Pipeline stopped {words.clock(at)}", run["error"] or "", at)
     own_clock = (run["options"] or {}).get("max_ahead", 0) is None or not run["watermark"]
     newest = grown if own_clock else _epoch(run["watermark"])
+    detail = _trouble(run)
     if now - grown > QUIET:
         since = run["watermark"] if not own_clock else utc_text(datetime.fromtimestamp(grown, UTC))
-        return Status("quiet", f"No records since {words.clock(since)}")
+        return Status("quiet", f"No records since {words.clock(since)}", detail)
     behind = max(0.0, now - newest)
     if behind > BEHIND:
-        return Status("catching_up", f"Catching up · {words.age(behind)} behind")
-    return Status("live", f"Live · {words.age(behind)} behind")
+        return Status("catching_up", f"Catching up · {words.age(behind)} behind", detail)
+    return Status("live", f"Live · {words.age(behind)} behind", detail)
+
+
+def _trouble(run: Mapping[str, Any]) -> str:
+    """What the pipeline itself says is wrong."""
+    live = run.get("live") or {}
+    if live.get("degraded"):
+        return f"{words.percent(live.get('bad_ratio'))} of the newest records cannot be read"
+    return str(live.get("trouble") or "")
 
 
 def _batch(run: Mapping[str, Any], alive: bool) -> Status:

@@ -168,22 +168,23 @@ def _rules(hour: LastHour) -> list[dict[str, Any]]:
 
 
 def charts(run: Mapping[str, Any], look: Theme) -> dict[str, Figure]:
-    """The dashboard's charts, of each analysis' newest window."""
+    """The dashboard's charts, of each analysis' window of now."""
     rates = pulse.rates(services().pulse.samples())
     found = {"trend": trend(rates, look)} if run["mode"] == "streaming" else {}
     for table in ("duration_by_hour", "business_types", "regions"):
         analysis = ANALYSES[table]
-        rows = _newest_rows(table, run["run_id"])
+        rows = _rows_of_now(table, run)
         drawn = analysis.figures(rows, measures.MEASURES[analysis.default], look)
         found |= {name: figure for name, figure in drawn.items() if name != "top"}
     return found
 
 
-def _newest_rows(table: str, run_id: str) -> list[dict[str, Any]]:
-    windows = view.windows(table, run_id)
-    if not windows:
+def _rows_of_now(table: str, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    run_id = run["run_id"]
+    window = view.window_of_now(view.windows(table, run_id), run["watermark"])
+    if window is None:
         return []
-    start = windows[0][0]
+    start = window[0]
     return cached(
         ("rows", table, run_id, start), 1, lambda: web_queries.analysis_rows(store(), table, run_id, start)
     )

@@ -42,12 +42,23 @@ def windows(table: str, run_id: str) -> list[tuple[str, str]]:
     return cached(("windows", table, run_id), 2, lambda: web_queries.windows(store(), table, run_id))
 
 
-def chosen_window(found: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """The window of ``?window=`` (its start; 404: no such window), else the newest; None: there are none."""
+def chosen_window(found: list[tuple[str, str]], run: Run) -> tuple[str, str] | None:
+    """The window of ``?window=`` (its start; 404: no such window), else that of now; None: there are none."""
     asked = request.args.get("window")
     if asked:
         return next((w for w in found if w[0] == asked), None) or abort(404)
-    return found[0] if found else None
+    return window_of_now(found, run["watermark"])
+
+
+def window_of_now(found: list[tuple[str, str]], now: str | None) -> tuple[str, str] | None:
+    """Of the windows (the newest first) that are still open at ``now`` the one that holds most, else the newest.
+
+    >>> days = [("2026-03-02 06:00:00", "2026-03-03 06:00:00"), ("2026-03-02 00:00:00", "2026-03-03 00:00:00")]
+    >>> window_of_now(days, "2026-03-02 18:00:00")[0]
+    '2026-03-02 00:00:00'
+    """
+    still_open = [w for w in found if now is not None and w[0] <= now < w[1]]
+    return min(still_open, key=lambda w: w[1], default=found[0] if found else None)
 
 
 def sort_of(allowed: dict[str, Any], default: str) -> tuple[str, bool]:

@@ -113,7 +113,7 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
     }
     shape = layout(
         look,
-        xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=6),
+        xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=4, tickangle=0),
         yaxis=axis(look, "records a second", rangemode="tozero", nticks=5, **ticks(max(known, default=0))),
     )
     return figure([line], shape, rate_now(known), look)
