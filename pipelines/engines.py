@@ -45,6 +45,11 @@ class Engine:
     in_process: bool
     durable: bool = False
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether the graph is only checked (``--dry_run``), nothing sent."""
+        return self.value("--dry_run") not in (None, "", "False", "false")
+
     def value(self, flag: str) -> str | None:
         """Value of a flag among the arguments; None where it is not there."""
         found = [a.partition("=")[2] for a in self.args if a.partition("=")[0] == flag]
@@ -82,6 +87,9 @@ def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> 
             False,
             durable=True,
         )
+    if runner == "DataflowRunner" and streaming:
+        why = "asked for; the service keeps state and positions"
+        return Engine(runner, (f"--runner={runner}", *beam_args), why, False, durable=True)
     if runner == "FnApiRunner" and streaming:
         raise OptionError(
             "--runner FnApiRunner with --streaming",
@@ -89,6 +97,20 @@ def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> 
             "it cannot group a live stream",
         )
     return _engine(runner, beam_args, "asked for", in_process=runner in IN_PROCESS)
+
+
+def check_store(engine: Engine, url: str) -> None:
+    """Refuses a store that the workers of an engine cannot reach.
+
+    Raises:
+        OptionError: a file beside a service that runs elsewhere.
+    """
+    if engine.runner == "DataflowRunner" and not url.startswith("postgres") and not engine.is_dry:
+        raise OptionError(
+            f"--output {url.partition(':')[0]}: on DataflowRunner",
+            "postgresql+psycopg://…",
+            "Dataflow's workers cannot write a file on this machine; --dry_run=True only checks the graph",
+        )
 
 
 def _engine(runner: str, args: Sequence[str], why: str, *, in_process: bool) -> Engine:

@@ -74,7 +74,7 @@ def build_live(
     pipeline: beam.Pipeline,
     settings: LiveSettings,
     runner: str,
-    source: UnboundedSource,
+    source: UnboundedSource | beam.PTransform,
     sink: beam.PTransform,
 ) -> beam.PCollection[Any]:
     """Wires a streaming run: read, spread over shards, keep, collect, write; one line from end to end.
@@ -83,11 +83,13 @@ def build_live(
         pipeline: where the steps go.
         settings: of the live steps.
         runner: its name says how an unbounded source is read.
-        source: of packets.
+        source: of packets, or the transform that reads them.
         sink: takes packets of tables.
     """
-    if runner == LOCAL_STREAMING:
-        read: beam.PTransform = LocalRead(source, settings.run_id, Packet)
+    if isinstance(source, beam.PTransform):
+        read: beam.PTransform = source
+    elif runner == LOCAL_STREAMING:
+        read = LocalRead(source, settings.run_id, Packet)
     else:
         read = ReadFromUnboundedSource(
             source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1

@@ -12,7 +12,7 @@ from callbeam_io.sources.feeds import Feed
 from callbeam_io.store import LOCK_WAIT, PATIENT_LOCK_WAIT, Store, open_store
 from pipelines import options
 from pipelines.config import RunConfig, make_config
-from pipelines.engines import Engine, choose_engine
+from pipelines.engines import Engine, check_store, choose_engine
 from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, load_consents, rules_of_file
 from pipelines.summary import assumptions
 
@@ -50,6 +50,7 @@ def prepare(argv: Sequence[str]) -> Prepared | PreparedLive:
     flags, beam_args = options.parse(argv)
     config = make_config(flags, beam_args)
     engine = choose_engine(config.runner, config.beam_args, streaming=config.streaming)
+    check_store(engine, config.output)
     config.reference()
     if config.streaming:
         return _prepare_live(config, engine)
@@ -78,7 +79,8 @@ def _prepare_live(config: RunConfig, engine: Engine) -> PreparedLive:
     spool = str(folder_of(config.output).with_suffix(".spool"))
     feeds = tuple(open_feed(i, config.input_format, config.timezone, spool=spool) for i in config.inputs)
     for feed in feeds:
-        feed.check()
+        if not engine.is_dry:
+            feed.check()
     store, book, notes = _open_results(config)
     if engine.durable and book.definitions:
         notes = (*notes, f"rules are not decided on {engine.runner} yet: no promotions are made")

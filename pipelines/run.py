@@ -35,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RequestError as error:
         print(f"callbeam: {error}", file=sys.stderr)
         return WRONG
+    if prepared.engine.is_dry:
+        from pipelines.dataflow import dry_run
+
+        dry_run(prepared)
+        print("callbeam: Dataflow's client takes the graph; nothing was sent, nothing was run")
+        return DONE
     if isinstance(prepared, PreparedLive):
         from pipelines.live import run_live  # what batch does not need would only cost its start
 
