@@ -7,44 +7,21 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import FrameType
 from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from callbeam_io.sink import WriteResults, drain_key, ended_key
-from callbeam_io.sources.live import LiveFeed
-from callbeam_io.sources.unbounded import FeedSource
-from callbeam_io.store import Store, open_store
-from pipelines import graph
+from callbeam_io.sink import drain_key, ended_key
+from callbeam_io.sources.unbounded import close_readers
+from pipelines.durable_graph import build_durable
 from pipelines.flink import FlinkRest
+from pipelines.patience import unless_away
 from pipelines.preflight import PreparedLive
-from transforms.cleaning import Prepare
-from transforms.live_settings import LiveSettings
-from transforms.packets import PacketCoder
 
-DURABLE_SHARDS: Final = 8
 _POLL: Final = 1.0
 _LOG_EVERY: Final = 30.0
-
-
-@dataclass(frozen=True)
-class Drained:
-    """Whether a run was told to drain: a setting in the store, so that any worker can ask; picklable."""
-
-    url: str
-    run_id: str
-
-    def __call__(self) -> bool:
-        """Asks the store."""
-        return bool(_store(self.url).control(drain_key(self.run_id)))
-
-
-@lru_cache(maxsize=4)
-def _store(url: str) -> Store:
-    return open_store(url, create=False)
 
 
 @dataclass
@@ -54,24 +31,15 @@ class DurableJob:
     prepared: PreparedLive
     run_id: str
     _stops: int = 0
+    _trouble: str | None = None
     _error: list[BaseException] = field(default_factory=list)
 
     def run(self) -> None:
         """Submits the job and waits for its end, or for the word to stop."""
-        config = self.prepared.config
-        feeds = [LiveFeed(f, config.lateness or 0) for f in self.prepared.feeds]
-        splits = sum(len(f.feed.splits()) for f in feeds)
-        settings = LiveSettings(
-            self.run_id, config.live_plan(), config.reference, DURABLE_SHARDS, splits, durable=True
-        )
-        prepare = Prepare(config.clean_settings(), config.reference, config.max_ahead)
-        drained = Drained(config.output, self.run_id)
-        source = FeedSource(self.run_id, feeds, prepare, PacketCoder(), config.early_every, drained)
         pipeline = beam.Pipeline(
             options=PipelineOptions([*self.prepared.engine.args, f"--job_name={self.job_name}"])
         )
-        sink = WriteResults(config.output, self.run_id, append=False)
-        graph.build_live(pipeline, settings, self.prepared.engine.runner, source, sink)
+        build_durable(pipeline, self.prepared, self.run_id)
         previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
         try:
             result = pipeline.run()
@@ -94,19 +62,37 @@ class DurableJob:
             self._error.append(error)
 
     def _watch(self, engine: threading.Thread) -> None:
-        store = self.prepared.store
         started = logged = time.monotonic()
-        while engine.is_alive() and not store.control(ended_key(self.run_id)):
+        while engine.is_alive() and not self._ended():
             engine.join(_POLL)
-            store.update_run(self.run_id, live={"engine": self.prepared.engine.runner})
-            self._stop_when_told(started)
+            self._beat(started)
+            if self._stops > 1:
+                self._cancel()
+                raise KeyboardInterrupt
             if time.monotonic() - logged >= _LOG_EVERY:
                 logged = time.monotonic()
                 self._log()
-        if not store.control(ended_key(self.run_id)):
+        if not self._ended():
             raise self._error[0] if self._error else RuntimeError("the job ended by itself")
-        if (rest := self._rest()) is not None and (job := rest.job_named(self.job_name)):
-            rest.cancel(job)  # a live job stays RUNNING after its sources have ended
+        self._cancel()
+
+    def _ended(self) -> bool:
+        """Whether the last rows are in the store; while it is away they are not."""
+        found: list[bool] = []
+        unless_away(lambda: found.append(bool(self.prepared.store.control(ended_key(self.run_id)))))
+        return any(found)
+
+    def _beat(self, started: float) -> None:
+        """Heartbeat and orders; a store that is away is said once."""
+
+        def beat() -> None:
+            self.prepared.store.update_run(self.run_id, live={"engine": self.prepared.engine.runner})
+            self._stop_when_told(started)
+
+        trouble = unless_away(beat)
+        if trouble is not None and trouble != self._trouble:
+            print(f"callbeam: {trouble} (trying again)", file=sys.stderr, flush=True)
+        self._trouble = trouble
 
     def _stop_when_told(self, started: float) -> None:
         store, config = self.prepared.store, self.prepared.config
@@ -115,10 +101,11 @@ class DurableJob:
         enough = config.stop_rows is not None and read >= config.stop_rows
         if over or enough or self._stops:
             store.set_control(drain_key(self.run_id), True)
-        if self._stops > 1:
-            if (rest := self._rest()) is not None and (job := rest.job_named(self.job_name)):
-                rest.cancel(job)
-            raise KeyboardInterrupt
+
+    def _cancel(self) -> None:
+        """Cancels the job where it runs; a live one stays RUNNING even after its sources have ended."""
+        if (rest := self._rest()) is not None and (job := rest.job_named(self.job_name)):
+            rest.cancel(job)
 
     def _rest(self) -> FlinkRest | None:
         master = self.prepared.engine.value("--flink_master")
@@ -140,4 +127,5 @@ class DurableJob:
             print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Closes the readers, where the engine's worker is this process."""
+        close_readers(self.run_id)

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"callbeam: {error}", file=sys.stderr)
         return WRONG
     if prepared.engine.is_dry:
-        from pipelines.dataflow import dry_run
+        from pipelines.dry_run import dry_run
 
         dry_run(prepared)
         print("callbeam: Dataflow's client takes the graph; nothing was sent, nothing was run")

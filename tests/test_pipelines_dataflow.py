@@ -11,7 +11,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners import pipeline_context
 
-from pipelines.dataflow import dry_run
+from pipelines.dry_run import dry_run
 from pipelines.engines import check_store, choose_engine
 from pipelines.preflight import prepare
 from pipelines.run import main

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import messy
@@ -36,14 +37,17 @@ class Run:
         self.listed, self.folder = messy.directory(), folder / "in"
         self.url = f"sqlite:///{store_folder}/results.db"
         self.folder.mkdir()
-        flags = [
+        self.flags = [
             "--input", f"dir://{self.folder}", "--directory", str(write_directory(folder, self.listed)),
             "--window", "sliding:1d/2h", "--allowed_lateness", "400d", "--early_every", "1s",
             "--snapshot_every", "2s",
         ]  # fmt: skip
         self.land("0.csv", self.lines[:1000])
-        self.process = LiveProcess(self.url, *flags, log=folder / "log.txt")
+        self.start()
         self.process.wait_for(lambda run: run["records_read"] == 1000)
+
+    def start(self) -> None:
+        self.process = LiveProcess(self.url, *self.flags, log=self.folder.parent / "log.txt")
 
     def land(self, name: str, lines: list[str]) -> None:
         land(self.folder, name, "\n".join([self.header, *lines, ""]))
@@ -66,18 +70,42 @@ class Run:
         check(self.url, expect(self.text, self.listed, (86400, 7200)))
 
 
-def test_a_store_locked_for_longer_than_a_writer_waits(tmp_path: Path) -> None:
-    run = Run(tmp_path, tmp_path)
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another process holds the write lock: this one must not open a store with another library."""
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", HOLD_LOCK, str(tmp_path / "results.db")]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(database)], stdin=pipe, stdout=pipe, text=True
+    ) as other:
         try:
-            assert other.stdout is not None and other.stdout.readline() == "locked\n"
-            run.land("1.csv", run.lines[1000:])
-            run.wait_for_words("Another process has been writing for too long")
+            assert other.stdout is not None
+            assert other.stdout.readline() == "locked\n"
+            yield
         finally:
             other.communicate("go\n")
+
+
+def test_a_store_locked_for_longer_than_a_writer_waits(tmp_path: Path) -> None:
+    run = Run(tmp_path, tmp_path)
+    with locked(tmp_path / "results.db"):
+        run.land("1.csv", run.lines[1000:])
+        run.wait_for_words("Another process has been writing for too long")
     run.ends_well("locked")
+
+
+def test_two_signals_end_a_run_that_waits(tmp_path: Path) -> None:
+    run = Run(tmp_path, tmp_path)
+    with locked(tmp_path / "results.db"):
+        run.land("1.csv", run.lines[1000:])
+        run.process.process.terminate()
+        run.wait_for_words("once more to cancel")
+        run.process.process.terminate()
+        assert run.process.process.wait(20) == 130
+    run.start()
+    run.process.wait_for(lambda row: row["records_read"] == len(run.lines))
+    assert run.process.drain() == 0
+    assert [r["state"] for r in open_store(run.url).runs()] == ["done"]
+    check(run.url, expect(run.text, run.listed, (86400, 7200)))
 
 
 @pytest.fixture

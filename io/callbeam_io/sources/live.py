@@ -110,7 +110,7 @@ class LiveReader:
         self._mark: int | None = None
         self._sequence = 0
         self._ticked = self._started = self.clock()
-        self._ended = self._idle = False
+        self._ended = self._idle = self._closed = False
         self.rows = 0
         self._newest: deque[tuple[int, int]] = (
             deque()
@@ -163,7 +163,7 @@ class LiveReader:
         if self._error is not None:
             raise self._error
         now = self.clock()
-        if self._ended:
+        if self._ended or self._closed:
             return None
         if self._finished():
             self._ended = True
@@ -180,6 +180,11 @@ class LiveReader:
         self._ticked = self.clock()
         self._move_watermark(self._ticked)
         return self._bare({"tick": True})
+
+    @property
+    def given(self) -> int:
+        """Elements given so far."""
+        return self._sequence
 
     @property
     def stopping(self) -> bool:
@@ -266,7 +271,8 @@ class LiveReader:
         self._stop.set()
 
     def close(self) -> None:
-        """Stops the threads and lets go of connections."""
+        """Stops the threads and lets go of connections; nothing is given any more."""
+        self._closed = True
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,14 +47,10 @@ class ReaderPump:
 
     reader: LiveReader
     drained: Callable[[], bool]
-    started: bool = False
-    asked: float = 0.0
+    asked: float = field(default_factory=time.monotonic)
 
     def poll(self) -> Any | None:
         """The next element of the reader."""
-        if not self.started:
-            self.reader.start()
-            self.started = True
         if time.monotonic() - self.asked >= 1:
             self.asked = time.monotonic()
             if self.drained():
@@ -71,22 +69,47 @@ class ReaderPump:
         return self.reader.ended
 
 
-_READERS: dict[str, LiveReader] = {}
+@dataclass
+class _Open:
+    """A reader of this process that lives on from bundle to bundle, and who holds it now."""
+
+    name: str
+    reader: LiveReader
+    holder: UnboundedReader | None = None
+
+
+_OPEN: Final[dict[str, _Open]] = {}
+"""Open readers by the key of their source: to open one again at each bundle would read ahead each time anew."""
+_GUARD: Final = threading.Lock()
+
+
+def close_readers(run_id: str) -> None:
+    """Closes the readers that this process has for a run."""
+    with _GUARD:
+        keys = [key for key in _OPEN if key.startswith(f"{run_id}/")]
+        found = [_OPEN.pop(key) for key in keys]
+    for one in found:
+        one.reader.close()
 
 
 @dataclass
 class Mark(CheckpointMark):
-    """Positions of the splits of one reader, and its feeds' watermarks (microseconds)."""
+    """Positions of the splits of one reader, and its feeds' watermarks (microseconds).
+
+    ``key``, ``name`` and ``given`` say which reader it is of, and how many elements that one had given.
+    """
 
     key: str = ""
+    name: str = ""
+    given: int = 0
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
 
     def finalize_checkpoint(self) -> None:
         """The engine has everything before these positions: commit them, where the reader still lives."""
-        reader = _READERS.get(self.key)
-        if reader is not None:
-            reader.commit(self.positions)
+        found = _OPEN.get(self.key)
+        if found is not None and found.name == self.name:
+            found.reader.commit(self.positions)
 
 
 class PumpReader(UnboundedReader):
@@ -189,12 +212,21 @@ class FeedSource(UnboundedSource):
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> UnboundedReader:
         """A reader that goes on after the mark."""
         mark = checkpoint_mark if isinstance(checkpoint_mark, Mark) else Mark()
+        with _GUARD:
+            found = _OPEN.get(self.key)
+            if found is None or (found.name, found.reader.given) != (mark.name, mark.given):
+                if found is not None:
+                    found.reader.close()
+                found = _OPEN[self.key] = self._open(mark)
+            holder = found.holder = _FeedReader(self.key, found, self._drained)
+            return holder
+
+    def _open(self, mark: Mark) -> _Open:
         reader = LiveReader(
             self.feeds, self.prepare, mark.positions, mark.watermarks, self._tick_every, key=self.key
         )
-        key = f"{self.key}#{time.monotonic_ns()}"
-        _READERS[key] = reader
-        return PumpReader(ReaderPump(reader, self._drained), lambda: Mark(key, *reader.checkpoint()))
+        reader.start()
+        return _Open(f"{os.getpid()}-{time.monotonic_ns()}", reader)
 
     def get_checkpoint_mark_coder(self) -> coders.Coder:
         """Of `Mark`."""
@@ -203,6 +235,25 @@ class FeedSource(UnboundedSource):
     def default_output_coder(self) -> coders.Coder:
         """Of the elements."""
         return self._coder
+
+
+class _FeedReader(PumpReader):
+    """A Beam reader over an open reader of this process; the last one that took it up closes it."""
+
+    def __init__(self, key: str, found: _Open, drained: Callable[[], bool]) -> None:
+        reader = found.reader
+        super().__init__(
+            ReaderPump(reader, drained), lambda: Mark(key, found.name, reader.given, *reader.checkpoint())
+        )
+        self._key, self._found = key, found
+
+    def close(self) -> None:
+        """Lets go of connections, unless another bundle took them up."""
+        with _GUARD:
+            if self._found.holder is not self or _OPEN.get(self._key) is not self._found:
+                return
+            del _OPEN[self._key]
+        self._found.reader.close()
 
 
 class OneSplit:
