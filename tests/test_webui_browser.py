@@ -29,6 +29,7 @@ PAGES = [
     "/subscribers",
     f"/subscribers/{number(0)}",
     "/promotions",
+    "/consent",
     "/runs",
     "/rejects",
     "/users",

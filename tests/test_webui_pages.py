@@ -21,6 +21,7 @@ PLAIN = {  # page -> the least role that sees it
     "/subscribers": "analyst",
     f"/subscribers/{number(3)}": "analyst",
     "/promotions": "analyst",
+    "/consent": "admin",
     "/users": "admin",
     "/audit": "admin",
 }

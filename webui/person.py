@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_people, web_promotions
 from webui import view, words
+from webui.consent import record
+from webui.moments import contact_time
 from webui.promotions import described, rule_names
 from webui.reasons import OUTCOMES
 from webui.roles import ANALYST, log, required
 from webui.services import store
-from webui.subscribers import contact_time
 
 bp = Blueprint("person", __name__)
 SHOWN: int = 100
 
 
-@bp.get("/subscribers/<path:number>")
+@bp.route("/subscribers/<path:number>", methods=["GET", "POST"])
 @required(ANALYST)
 def person(number: str) -> ResponseReturnValue:
     """The profile: habits, contact hours, consent with its history, promotions."""
@@ -30,6 +31,8 @@ def person(number: str) -> ResponseReturnValue:
         if spelled != number and web_people.person(store(), run["run_id"], spelled) is not None:
             return redirect(url_for("person.person", number=spelled))
         abort(404, "This subscriber is not in the results of the run.")
+    if request.method == "POST":
+        return _opted_out(number)
     log("person viewed", number)
     return render_template(
         "person.html",
@@ -47,6 +50,15 @@ def person(number: str) -> ResponseReturnValue:
 
 def _promotions(run: dict[str, Any], number: str) -> list[dict[str, Any]]:
     return described(web_promotions.newest(store(), run["run_id"], {"subscriber": number}, SHOWN), run)
+
+
+def _opted_out(number: str) -> ResponseReturnValue:
+    """The one thing that can be done here: somebody says no."""
+    if request.form.get("do") != "opt_out":
+        abort(400)
+    record(number, "opt_out", "")
+    flash(f"{words.phone(number)} is opted out now. What waited to be sent is withdrawn.", "success")
+    return redirect(url_for("person.person", number=number))
 
 
 def interactions(row: dict[str, Any]) -> int:

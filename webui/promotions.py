@@ -12,10 +12,10 @@ from callbeam_io.store import web_people, web_promotions, web_queries
 from webui import view
 from webui.exports import csv_response
 from webui.layout import NavItem
+from webui.moments import contact_time
 from webui.reasons import OUTCOMES, reasons
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
-from webui.subscribers import contact_time
 
 bp = Blueprint("promotions", __name__)
 NAV = [NavItem("People", "Promotions", "megaphone", "promotions.promotions", ANALYST, place=30)]

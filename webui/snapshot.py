@@ -12,10 +12,11 @@ from webui import measures, pulse, view, words
 from webui.analysis_kinds import ANALYSES
 from webui.figures.bars import trend
 from webui.figures.style import Figure, Theme
+from webui.moments import contact_time
 from webui.promotions import described
 from webui.reasons import OUTCOMES
 from webui.services import cached, services, store
-from webui.subscribers import contact_time, people_of
+from webui.subscribers import people_of
 
 NEWEST: Final = 8
 HOUR: Final = timedelta(hours=1)

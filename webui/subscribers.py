@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from callbeam_io.store import utc_text, web_indexes, web_people, web_queries
+from callbeam_io.store import web_indexes, web_people, web_queries
 from callbeam_io.store.web_exports import csv_pages
 from webui import view, words
 from webui.analysis_kinds import tag_place, type_place
 from webui.exports import csv_download
 from webui.layout import NavItem
+from webui.moments import contact_time
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
 
@@ -132,11 +133,6 @@ def _about(run: Mapping[str, Any], numbers: list[str]) -> dict[str, Any]:
         "contacts": web_people.contacts(store(), numbers, contact_time(run)),
         "offers": web_people.offers(store(), run["run_id"], numbers),
     }
-
-
-def contact_time(run: Mapping[str, Any]) -> str:
-    """The moment for which consent is asked: now, or the stream's own time where that is ahead."""
-    return max(utc_text(), run["watermark"] or "")
 
 
 def _choices(run_id: str) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from callbeam_io.store import web_queries
 from callbeam_io.store.web_queries import Milestones
 from webui.layout import NavItem
-from webui.roles import ANALYST, VIEWER, may, required
+from webui.roles import ADMIN, ANALYST, VIEWER, may, required
 from webui.services import cached, store
 
 bp = Blueprint("welcome", __name__)
@@ -61,6 +61,8 @@ def checklist(found: Milestones) -> list[Step]:
             f"{found.consents:,} entries say yes."
             if found.consents
             else "Nobody may be contacted yet: nothing is offered to people who were not asked.",
+            "consent.consent" if may(ADMIN) else "",
+            "Consent" if found.consents else "Load a list",
         ),
         Step(
             found.rules_on > 0,

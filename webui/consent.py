@@ -1,0 +1,149 @@
+"""``/consent``: who may be contacted. Lists, single numbers, their history. For administrators."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import polars as pl
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from callbeam_io.store import web_consent, web_people
+from callbeam_io.store.consent import ConsentFile, read_consent
+from callbeam_io.store.web_queries import RequestError
+from webui import uploads, view, words
+from webui.layout import NavItem
+from webui.moments import contact_time, record_time
+from webui.roles import ADMIN, log, required
+from webui.services import services, store
+from webui.subscribers import people_of
+
+bp = Blueprint("consent", __name__)
+NAV = [NavItem("People", "Consent", "person-check", "consent.consent", ADMIN, place=40)]
+SHOWN: Final = 20
+DEEDS: Final = {"opt_in": "opted in", "opt_out": "opted out", "suppress": "suppressed"}
+
+
+@bp.route("/consent", methods=["GET", "POST"])
+@required(ADMIN)
+def consent() -> ResponseReturnValue:
+    """The numbers, the two forms, and what is known about one number; the field ``do`` says what is sent."""
+    if request.method == "POST":
+        return _done(request.form.get("do", ""))
+    return _page()
+
+
+def _done(do: str) -> ResponseReturnValue:
+    if do == "preview":
+        return _preview()
+    if do == "load":
+        return _load()
+    if do not in DEEDS:
+        abort(400)
+    typed, said = request.form.get("number", "").strip(), request.form.get("source", "").strip()
+    if not typed:
+        return _page(errors={"number": "Enter a number."})
+    number = words.spelled(typed, region())
+    record(number, do, said)
+    flash(f"{words.phone(number)} is {DEEDS[do]} now.", "success")
+    return redirect(url_for("consent.consent", number=number))
+
+
+def record(number: str, do: str, said: str) -> None:
+    """Records what one person said, or a suppression, from the next decision on."""
+    at, source = record_time(view.chosen_run()), said or f"page, {current_user.name}"
+    if do == "suppress":
+        web_consent.suppress(store(), number, at, source)
+    else:
+        web_consent.record_consent(store(), number, at, do == "opt_in", source)
+    log(DEEDS[do], number, {"from": at, "source": source})
+
+
+def region() -> str | None:
+    """The region of numbers that are typed without their country."""
+    run = view.chosen_run()
+    return None if run is None else (run["options"] or {}).get("default_region")
+
+
+def _page(errors: dict[str, str] | None = None, **more: Any) -> ResponseReturnValue:
+    run, opened = view.chosen_run(), store()
+    kept, at = services().cache, contact_time(run)
+    typed = request.args.get("number", "").strip()
+    number = words.spelled(typed, region()) if typed else ""
+    return (
+        render_template(
+            "consent.html",
+            contactable=kept.soon("reach", 2, lambda: web_people.count_contactable(opened, at)),
+            people=None if run is None else people_of(run["run_id"]).count(),
+            number=number,
+            contact=web_people.contacts(opened, [number], at)[number] if number else None,
+            history=web_people.contact_history(opened, number) if number else [],
+            errors=errors or {},
+            **more,
+        ),
+        400 if errors else 200,
+    )
+
+
+def _preview() -> ResponseReturnValue:
+    """Reads the uploaded list and shows what is in it; nothing is stored yet."""
+    upload = request.files.get("list")
+    if upload is None or not upload.filename:
+        return _page(errors={"list": "Choose a file."})
+    token = uploads.keep(upload)
+    try:
+        found = _read(token)
+    except RequestError as error:
+        said = str(error).replace(str(uploads.kept(token)), upload.filename)
+        uploads.forget(token)
+        return _page(errors={"list": said})
+    return _page(token=token, name=upload.filename, found=found, shown=_shown(found))
+
+
+def _load() -> ResponseReturnValue:
+    """Stores the list that was looked at."""
+    token = request.form.get("token", "")
+    path = uploads.kept(token)
+    if path is None:
+        return _page(
+            errors={"list": "This upload is gone: it waits for an hour only. Choose the file again."}
+        )
+    found, replaces = _read(token), request.form.get("how") == "replaces"
+    at = record_time(view.chosen_run())
+    source = f"{path.name}, {words.when(contact_time(None), seconds=True)}"
+    removed = web_consent.load_list(store(), found.rows, source, at, replaces)
+    counts = {"lines": found.rows.num_rows, "rejected": len(found.rejected), "opted_out": removed}
+    log("consent list loaded", path.name, {**counts, "replaces": replaces})
+    uploads.forget(token)
+    flash(
+        f"{counts['lines']:,} consents loaded" + (f", {removed:,} others opted out." if replaces else "."),
+        "success",
+    )
+    return redirect(url_for("consent.consent"))
+
+
+def _read(token: str) -> ConsentFile:
+    path = uploads.kept(token)
+    if path is None:
+        abort(404)
+    home = region()
+
+    def normalise(numbers: pl.Series) -> pl.Series:
+        """Numbers that are spelled as in the store stay; the few others are read one by one."""
+        plain = numbers.str.contains(r"^\+[0-9]{6,15}$")
+        others = numbers.filter(~plain).drop_nulls().unique().to_list()
+        return numbers.replace({n: words.spelled(n, home) for n in others})
+
+    return read_consent(path, normalise)
+
+
+def _shown(found: ConsentFile) -> dict[str, Any]:
+    """What the preview says about a list."""
+    rows = pl.DataFrame(pl.from_arrow(found.rows))
+    return {
+        "first": rows.head(SHOWN).to_dicts(),
+        "yes": int(rows["opted_in"].sum()),
+        "no": rows.height - int(rows["opted_in"].sum()),
+        "rejected": found.rejected[:SHOWN],
+    }
