@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import messy
 import pytest
+from live_process import LiveProcess
+from test_pipelines_kill import land
 from test_pipelines_run import run, write_directory
 
 from callbeam_io.store import open_store
@@ -230,3 +233,72 @@ def test_numbers_are_masked_and_why_is_told(
     found = simulated(capsys, write(tmp_path, ABROAD), *flags, "--why", "+19995550000")
     assert found["why"]["known"] is False and found["why"]["holds"] is False
     assert [c["value"] for c in found["why"]["conditions"]] == [0]
+
+
+def day(number: int) -> str:
+    """A file of one call an hour, each by somebody else, on a day of January."""
+    lines = [
+        f"{number}-{h},+1202555{h:04d},+12025551000,2026-01-{number:02d}T{h:02d}:30:00Z,60,VOICE,0,ANSWERED"
+        for h in range(24)
+    ]
+    return "\n".join([messy.HEADER, *lines, ""])
+
+
+def wait_for(found: Callable[[], Any], seconds: float, log: Path) -> Any:
+    """What is found within the time, which must not be nothing."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {log.read_text()[-2000:]}")
+
+
+def test_a_running_pipeline_takes_up_what_the_command_changes(
+    tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, log = tmp_path / "in", tmp_path / "log.txt"
+    folder.mkdir()
+    land(folder, "1.csv", day(1))
+    rule = {**ABROAD, "name": "Callers", "control_share": 0}
+    rule["when"] = {
+        "combinator": "and",
+        "rules": [{"field": "calls", "operator": ">=", "value": 1, "window": "1d"}],
+    }
+    rules = write(tmp_path, rule)
+    flags = ["--input", f"dir://{folder}", "--pane", "1h", "--consent_default", "in", "--early_every", "1s"]
+    process = LiveProcess(url, *flags, log=log)
+    try:
+        process.wait_for(lambda row: row["records_read"] == 24)
+        store = open_store(url)
+        run_id = store.newest_run(mode="streaming")
+        assert main(["add", rules, "--store", url]) == 0
+        added = time.monotonic()
+        on = wait_for(lambda: saved.rule_activations(store, "callers"), 15, log)[0]
+        assert (on["run_id"], on["version"], on["active_to"]) == (run_id, 1, None)
+        land(folder, "2.csv", day(2))
+        first = wait_for(lambda: store.rows("promotions", run_id, limit=1), 15, log)[0]
+        assert time.monotonic() - added < 15
+        assert first["rule_id"] == "callers" and first["outcome"] == "offered"
+        decided = [r["decided_at"] for r in store.rows("promotions", run_id)]
+        assert min(decided) >= on["active_from"] > "2026-01-01 23:00:00"
+        assert main(["disable", "callers", "--store", url]) == 0
+        off = wait_for(lambda: saved.rule_activations(store, "callers")[0]["active_to"], 15, log)
+        assert off > on["active_from"]
+        assert process.drain() == 0
+        assert all(r["decided_at"] < off for r in store.rows("promotions", run_id))
+    finally:
+        process.kill()
+    tried_on_what_the_run_kept(tmp_path, url, rule, capsys)
+
+
+def tried_on_what_the_run_kept(
+    folder: Path, url: str, rule: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --input a rule is tried on the records of the run, with its pane."""
+    found = simulated(capsys, write(folder, rule), "--store", url, "--consent_default", "in")
+    assert (found["records"], found["pane"], found["firings"]) == (48, "1h", 24)
+    assert found["source"] == f"run {open_store(url).newest_run()}"
+    odd = json.dumps({**rule, "name": "Odd"}).replace('"1d"', '"90m"')
+    assert main(["add", write(folder, json.loads(odd), name="odd.json"), "--store", url]) == 2
+    assert "a multiple of the pane of 1h" in capsys.readouterr().err
