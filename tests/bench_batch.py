@@ -75,6 +75,8 @@ def duckdb_script(found: Input) -> str:
         return "[" + ", ".join(f"count(*) FILTER ({expression} = {k}{also})" for k in range(size)) + "]"
 
     sums = [" + ".join(f"types[{i + 1}]" for i, k in enumerate(kinds) if k["tag"] == tag) for tag in tags]
+    population = "getvariable('population')"
+    scores = [f"span(hours, {h}) * list_sum({population}) + 100 * span({population}, {h})" for h in range(24)]
     return Template((ROOT / "tests" / "bench_batch.sql").read_text()).substitute(
         threads=THREADS,
         records=found.records,
@@ -89,6 +91,7 @@ def duckdb_script(found: Input) -> str:
         hours=counts("hour", 24),
         older=counts("hour", 24, " AND early"),
         tags=f"[{', '.join(sums)}]",
+        scores=f"[{', '.join(scores)}]",
         names=[k["business_type"] for k in kinds],
         tag_names=tags,
     )

@@ -42,7 +42,7 @@ def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) 
     return Cost(wall, max(own, watch.cpu), max(used.ru_maxrss * 1024, watch.peak))
 
 
-@dataclass
+@dataclass(eq=False)  # a thread has to be hashable
 class _Watch(threading.Thread):
     """Looks at all processes of a session every 0.2 s: some engines work in a child (a Java machine)."""
 
