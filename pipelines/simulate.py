@@ -31,6 +31,7 @@ from transforms.columns.rules.explain import ConditionValue, explain, holds
 from transforms.columns.rules.interactions import from_records
 from transforms.columns.rules.promotions import SCHEMA, apply_max_total
 from transforms.columns.rules.summary import Summary, summarise
+from transforms.errors import RunError
 from transforms.rules.language import ActiveRule, Rule
 from transforms.schema import SHARDS
 
@@ -110,13 +111,20 @@ def _joined(parts: list[Records]) -> Records:
 
 
 def read_kept(kept: KeptRecords, files: Sequence[dict[str, Any]]) -> History:
-    """The records that a run kept, see the table ``record_files``."""
+    """The records that a run kept, see the table ``record_files``.
+
+    Raises:
+        RunError: a file is not there or damaged.
+    """
     by_shard: dict[int, list[str]] = {}
     for row in sorted(files, key=lambda f: (f["shard"], f["seq"], f["path"])):
         by_shard.setdefault(row["shard"], []).append(row["path"])
 
     def shard(paths: list[str]) -> Records:
-        table = kept.read(paths)
+        try:
+            table = kept.read(paths)
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"the kept records of run {kept.run_id} cannot be read: {error}") from error
         return from_batches([] if table is None else table.to_batches())
 
     shards = list(_on_threads(shard, list(by_shard.values())))
@@ -145,10 +153,10 @@ def _decide(
     return decide_batch(records, last, book, settings, types)
 
 
-def with_rule(others: Sequence[ActiveRule], rule: Rule, version: int) -> tuple[ActiveRule, ...]:
-    """The rules that are on once this one is saved and switched on."""
-    kept = [other for other in others if other.rule.rule_id != rule.rule_id]
-    return (*kept, ActiveRule(rule, version))
+def with_rules(others: Sequence[ActiveRule], new: Sequence[ActiveRule]) -> tuple[ActiveRule, ...]:
+    """The rules that are on once the new ones are saved and switched on."""
+    replaced = {active.rule.rule_id for active in new}
+    return (*(other for other in others if other.rule.rule_id not in replaced), *new)
 
 
 def summary_of(rows: pa.Table, rule_id: str, others: Sequence[str] = ()) -> Summary:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from callbeam_io.inputs import plan_inputs
 from callbeam_io.kept import KeptRecords, folder_of
@@ -36,7 +37,7 @@ from pipelines.simulate import (
     read_kept,
     summary_of,
     why,
-    with_rule,
+    with_rules,
 )
 from pipelines.simulate_report import Report, as_json, as_text
 from transforms.columns.decisions import RuleBook, RuleSettings
@@ -75,7 +76,7 @@ class _Case:
 
 
 def simulate(args: argparse.Namespace, run_flags: Sequence[str]) -> None:
-    """Tries each rule of ``args.rule`` on history and prints what becomes of it.
+    """Tries the rules of ``args.rule`` on history, together with those that are on, and prints what becomes of each.
 
     Args:
         args: of the command line.
@@ -87,7 +88,10 @@ def simulate(args: argparse.Namespace, run_flags: Sequence[str]) -> None:
     store = existing_store(args.store)
     rules = _rules(args.rule, store)
     case = _case(args, run_flags, store, rules)
-    reports = [_report(args, case, rule) for rule in rules]
+    tried = [ActiveRule(rule, _version(case.rows.get(rule.rule_id), rule)) for rule in rules]
+    book = RuleBook(with_rules(case.others, tried), case.consent)
+    rows = promotions_of(case.history, book, case.settings, case.config.reference().types)
+    reports = [_report(args, case, active, book, rows) for active in tried]
     if args.json:
         print(json.dumps([as_json(r) for r in reports], indent=2, ensure_ascii=False, default=str))
     else:
@@ -95,7 +99,7 @@ def simulate(args: argparse.Namespace, run_flags: Sequence[str]) -> None:
 
 
 def _rules(named: str, store: Store | None) -> list[Rule]:
-    """The rules of a file, or the one with this rule_id; taken as switched on."""
+    """The rules of a file that are on (all where none is), or the one with this rule_id; taken as switched on."""
     if Path(named).is_file() or named == "-":
         found = read_rules(named)
     elif store is None:
@@ -104,7 +108,7 @@ def _rules(named: str, store: Store | None) -> list[Rule]:
         )
     else:
         found = [stored_rule(saved.rule_row(store, named))]
-    return [replace(rule, enabled=True) for rule in found]
+    return [replace(rule, enabled=True) for rule in [r for r in found if r.enabled] or found]
 
 
 def _case(
@@ -125,20 +129,31 @@ def _case(
     return _Case(config, settings, history, source, consent, rows, others, notes)
 
 
-def _report(args: argparse.Namespace, case: _Case, rule: Rule) -> Report:
-    """One rule, together with those that are on in the store."""
-    types = case.config.reference().types
-    row = case.rows.get(rule.rule_id)
-    version = 1 if row is None else int(row["version"] or 1) + (not is_same(row, rule))
-    book = RuleBook(with_rule(case.others, rule, version), case.consent)
-    rows = promotions_of(case.history, book, case.settings, types)
-    summary = summary_of(rows, rule.rule_id, [r.rule.rule_id for r in case.others])
-    asked = None
+def _version(row: Mapping[str, Any] | None, rule: Rule) -> int:
+    """The version that the rule has once it is saved."""
+    return 1 if row is None else int(row["version"] or 1) + (not is_same(row, rule))
+
+
+def _report(
+    args: argparse.Namespace, case: _Case, tried: ActiveRule, book: RuleBook, rows: pa.Table
+) -> Report:
+    """One rule's share of all promotions."""
+    summary = summary_of(rows, tried.rule.rule_id, [r.rule.rule_id for r in book.rules])
+    pane, asked = case.settings.pane, None
     if args.why is not None:
         code = int(party_codes(pl.Series([args.why]), case.config.default_region).code[0])
-        asked = why(rule, code, case.history, case.settings.pane, types)
-    pane, shown = case.settings.pane, bool(args.show_numbers)
-    return Report(rule, version, summary, case.history, case.source, pane, asked, shown, case.notes)
+        asked = why(tried.rule, code, case.history, pane, case.config.reference().types)
+    return Report(
+        tried.rule,
+        tried.version,
+        summary,
+        case.history,
+        case.source,
+        pane,
+        asked,
+        bool(args.show_numbers),
+        case.notes,
+    )
 
 
 def _kept_run(store: Store | None) -> Mapping[str, Any]:

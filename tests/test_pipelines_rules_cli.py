@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -302,3 +303,22 @@ def tried_on_what_the_run_kept(
     odd = json.dumps({**rule, "name": "Odd"}).replace('"1d"', '"90m"')
     assert main(["add", write(folder, json.loads(odd), name="odd.json"), "--store", url]) == 2
     assert "a multiple of the pane of 1h" in capsys.readouterr().err
+    shutil.rmtree(folder / "results.db.records")
+    assert main(["simulate", "callers", "--store", url]) == 1
+    assert "kept records" in capsys.readouterr().err
+
+
+def test_the_rules_of_a_file_are_tried_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = messy.csv_text(600, seed=5)
+    flags = ["--consent_default", "in", "--contact_cap", "1/30d", "--pane", "2h"]
+    both, off = [ABROAD, BANKS], {**ABROAD, "name": "Off", "enabled": False}
+    (tmp_path / "cdrs.csv").write_text(text, encoding="utf-8")
+    data = ["--input", f"{tmp_path}/cdrs.csv"]
+    assert main(["simulate", write(tmp_path, *both, off), *data, *flags, "--json"]) == 0
+    found = {f["rule_id"]: f for f in json.loads(capsys.readouterr().out)}
+    rows = open_store(run(tmp_path, text, *flags, "--rules", write(tmp_path, *both))).rows("promotions")
+    assert set(found) == {"abroad", "fans-of-banks"}
+    for rule_id, one in found.items():
+        outcomes = [r["outcome"] for r in rows if r["rule_id"] == rule_id]
+        assert one["by_outcome"] == {o: outcomes.count(o) for o in one["by_outcome"]}
+    assert sum(one["by_outcome"]["capped"] for one in found.values()) > 0
