@@ -51,9 +51,14 @@ class Engine:
         return self.value("--dry_run") not in (None, "", "False", "false")
 
     def value(self, flag: str) -> str | None:
-        """Value of a flag among the arguments; None where it is not there."""
-        found = [a.partition("=")[2] for a in self.args if a.partition("=")[0] == flag]
-        return found[-1] if found else None
+        """Value of a flag among the arguments (``--flag=value`` or ``--flag value``); None where it is not
+        there."""
+        found = None
+        for word, following in zip(self.args, [*self.args[1:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            if name == flag:
+                found = value if equals or following.startswith("--") else following
+        return found
 
 
 def choose_engine(runner: str, beam_args: Sequence[str], *, streaming: bool) -> Engine:
