@@ -69,7 +69,7 @@ class ReaderPump:
         return self.reader.ended
 
 
-@dataclass
+@dataclass(eq=False)
 class _Open:
     """A reader of this process that lives on from bundle to bundle, and who holds it now."""
 
@@ -249,11 +249,13 @@ class _FeedReader(PumpReader):
 
     def close(self) -> None:
         """Lets go of connections, unless another bundle took them up."""
+        found = self._found
         with _GUARD:
-            if self._found.holder is not self or _OPEN.get(self._key) is not self._found:
-                return
-            del _OPEN[self._key]
-        self._found.reader.close()
+            mine = found.holder is self and _OPEN.get(self._key) == found
+            if mine:
+                del _OPEN[self._key]
+        if mine:
+            found.reader.close()
 
 
 class OneSplit:
