@@ -17,6 +17,7 @@ from record_sets import small_reference
 
 from callbeam_io.sources.feeds import Chunk, Position
 from callbeam_io.sources.live import LiveFeed, LiveReader
+from callbeam_io.sources.recent import RecentRejects
 from transforms.cleaning import Prepare
 from transforms.columns.clean import CleanSettings
 
@@ -351,3 +352,15 @@ def test_a_list_of_lines_through_the_real_cleaning() -> None:
     assert [p.header["order"] for p in packets] == sorted(p.header["order"] for p in packets)
     positions, _ = reader.checkpoint()
     assert sum(positions.values()) == reader.rows
+
+
+def test_the_share_of_rejects_is_that_of_the_newest_records() -> None:
+    recent = RecentRejects()
+    assert recent.ratio == 0
+    recent.note(4000, 4000)
+    assert recent.ratio == 1
+    for _ in range(2):
+        recent.note(4000, 0)
+    assert recent.ratio == pytest.approx(1 / 3)
+    recent.note(4000, 400)
+    assert recent.ratio == pytest.approx(400 / 12_000)

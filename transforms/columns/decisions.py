@@ -208,7 +208,8 @@ class Decider:
         self.memory = memory_from_arrow(saved["rule_memory"])
         self.contacts = contacts_from_arrow(_batch(saved["rule_contacts"]))
         older = older_from_arrow(_batch(saved["rule_older"])) if "rule_older" in saved else None
-        people = People(*(saved["rule_people"].column(n).to_numpy() for n in ("codes", "first")), older)
+        codes, first = (saved["rule_people"].column(n).to_numpy() for n in ("codes", "first"))
+        people = People(codes, first, older)
         state = saved["rule_state"].to_pylist()[0]
         self.without = state["without"]
         self.texts = text_parties(log)

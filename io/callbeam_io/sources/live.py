@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -13,10 +12,10 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from callbeam_io.sources.feeds import Chunk, Feed, Position, SplitReader
+from callbeam_io.sources.recent import RecentRejects
 
 IDLE_AFTER: Final = 10.0
 READ_AHEAD: Final = 3
-JUDGED: Final = 10_000
 MICROS: Final = 1_000_000
 
 
@@ -112,9 +111,7 @@ class LiveReader:
         self._ticked = self._started = self.clock()
         self._ended = self._idle = self._closed = False
         self.rows = 0
-        self._newest: deque[tuple[int, int]] = (
-            deque()
-        )  # rows and rejects of the batches that make the last records
+        self._recent = RecentRejects()
 
     def start(self) -> None:
         """Opens the splits and begins to read."""
@@ -210,21 +207,15 @@ class LiveReader:
         if ready.greatest is not None:
             split.watermark = max(split.watermark or ready.greatest, ready.greatest)
         split.rows += ready.rows
-        self._note_rejects(ready.rows, ready.rejected)
+        self._recent.note(ready.rows, ready.rejected)
         self.rows += ready.rows
         self._move_watermark(now)
         return Element(self.prepare.finish(ready, horizon, self._header()), ready.rows)
 
-    def _note_rejects(self, rows: int, rejected: int) -> None:
-        self._newest.append((rows, rejected))
-        while sum(n for n, _ in self._newest) - self._newest[0][0] >= JUDGED:
-            self._newest.popleft()
-
     @property
     def bad_ratio(self) -> float:
         """Share of rejects among the last 10,000 records (or a batch more)."""
-        rows = sum(n for n, _ in self._newest)
-        return sum(bad for _, bad in self._newest) / rows if rows else 0.0
+        return self._recent.ratio
 
     def _move_watermark(self, now: float) -> None:
         """Per feed the least over its partitions but the idle ones; over feeds likewise; never back."""
@@ -251,9 +242,8 @@ class LiveReader:
 
     def _bare(self, flags: dict[str, Any]) -> Any:
         if flags.get("end"):
-            self._mark = max(
-                (s.watermark for s in self._splits if s.watermark is not None), default=self._mark
-            )
+            known = [s.watermark for s in self._splits if s.watermark is not None]
+            self._mark = max(known, default=self._mark)
         return self.prepare.finish(None, None, {**self._header(), **flags})
 
     @property
