@@ -207,7 +207,9 @@ def _text(column: pl.Series) -> pl.Series | None:
     if column.null_count() == len(column):
         return None
     text = column if column.dtype == pl.String else column.cast(pl.String)
-    blank = (text.str.len_bytes() == 0) | text.str.starts_with(" ") & (text.str.strip_chars() == "")
+    blank, spaced = text == "", text.str.starts_with(" ")
+    if spaced.any():
+        blank |= spaced & (text.str.strip_chars() == "")
     if blank.any():
         text = pl.select(pl.when(~blank).then(text)).to_series()
     return None if text.null_count() == len(text) else text
