@@ -32,6 +32,7 @@ PAGES = [
     "/consent",
     "/runs",
     "/rejects",
+    "/generator",
     "/users",
     "/audit",
     "/account",

@@ -25,7 +25,7 @@ PLAIN = {  # page -> the least role that sees it
     "/users": "admin",
     "/audit": "admin",
 }
-EXPERT = {"/runs": "analyst", "/rejects": "analyst"}
+EXPERT = {"/runs": "analyst", "/rejects": "analyst", "/generator": "admin"}
 ROLES = ("viewer", "analyst", "admin")
 UNSPOKEN = re.compile(r"\b(CDRs?|panes?|watermark|T[1-5]|shards?|lateness)\b", re.IGNORECASE)
 

@@ -18,6 +18,7 @@ from webui import (
     data,
     errors,
     first_start,
+    generator,
     habits,
     health,
     layout,
@@ -39,6 +40,7 @@ from webui import (
 )
 from webui.config import WebConfig
 from webui.pulse import Pulse
+from webui.traffic import Traffic
 
 PAGES: Final[Sequence[ModuleType]] = (
     vendor,
@@ -58,6 +60,7 @@ PAGES: Final[Sequence[ModuleType]] = (
     consent,
     runs,
     rejects,
+    generator,
     users,
     audit,
 )
@@ -78,8 +81,8 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # rows keep the order of their columns
     app.secret_key = config.secret_key or first_start.secret_key(store)
-    pulse = Pulse(store)
-    services.install(app, services.Services(config, store, pulse))
+    pulse, traffic = Pulse(store), Traffic(store)
+    services.install(app, services.Services(config, store, pulse, traffic))
     metrics.install(app)
     security.install(app, config)
     signing.install(app)
@@ -89,5 +92,5 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         app.register_blueprint(page.bp)
     if config.background:
         pulse.start()
-        preparation.start(store)
+        preparation.start(store, traffic)
     return app

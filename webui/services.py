@@ -15,6 +15,7 @@ from callbeam_io.store import Store
 from callbeam_io.store.web_queries import StoreError
 from webui.config import WebConfig
 from webui.pulse import Pulse
+from webui.traffic import Traffic
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Services:
     config: WebConfig
     store: Store
     pulse: Pulse
+    traffic: Traffic
     cache: ShortCache = field(default_factory=ShortCache)
 
 

@@ -82,6 +82,11 @@ def when(text: str | None, seconds: bool = False) -> str:
     return f"{at.day} {at:%b}{year} {at:%H:%M:%S}" if seconds else f"{at.day} {at:%b}{year} {at:%H:%M}"
 
 
+def epoch(seconds: float) -> str:
+    """Seconds since 1970 as a time: ``15 Nov 09:11:05``."""
+    return when(datetime.fromtimestamp(seconds, UTC).strftime(TIME_FORMAT), seconds=True)
+
+
 def clock(text: str | None) -> str:
     """A time of the store as one says it today: ``02:14``, on other days with the day."""
     at = moment(text)
@@ -192,6 +197,7 @@ FILTERS: Final = {
     "phone": phone,
     "masked": masked,
     "short_type": short_type,
+    "epoch": epoch,
     "pair": lambda value: (value, value),
 }
 

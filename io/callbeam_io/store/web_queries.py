@@ -155,3 +155,14 @@ def milestones(store: StoreBase) -> Milestones:
     ]
     with store.reading() as connection:
         return Milestones(*(int(connection.scalar(c) or 0) for c in counts))
+
+
+def records_by_type(store: StoreBase, run_id: str) -> dict[str, int]:
+    """Calls and messages per business type over all windows that are kept."""
+    found = TABLES["business_types"]
+    total = func.sum(found.c.calls + found.c.messages)
+    statement = (
+        select(found.c.business_type, total).where(found.c.run_id == run_id).group_by(found.c.business_type)
+    )
+    with store.reading() as connection:
+        return {row[0]: int(row[1] or 0) for row in connection.execute(statement)}
