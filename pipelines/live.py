@@ -39,7 +39,7 @@ from transforms.packets import PacketCoder
 from transforms.registry import LiveRun, forget, live_run
 
 DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
-LIVE_SHARDS = 4
+LIVE_SHARDS = 2
 _POLL = 0.2
 
 

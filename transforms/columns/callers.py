@@ -15,10 +15,13 @@ from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.records import Records
 from transforms.columns.subscribers import (
     HOURS,
+    CallerFacts,
     Grouping,
     SubscriberCounts,
+    caller_facts,
     count_subscribers,
     group_by_caller,
+    newest_rows,
 )
 from transforms.columns.windows import Window, first_ending_window
 
@@ -55,7 +58,11 @@ class Callers:
         if not len(records):
             return
         grouping = group_by_caller(records)
-        counts = count_subscribers(records, grouping, self._types)
+        counts: SubscriberCounts | CallerFacts
+        if self._window.cumulative:
+            counts = count_subscribers(records, grouping, self._types)
+        else:
+            counts = caller_facts(records, grouping)
         at = self._positions(counts.caller)
         for name in self._summed():
             self._columns[name][at] += getattr(counts, name)
@@ -94,7 +101,11 @@ class Callers:
         return columns
 
     def _keep_texts(
-        self, at: NDArray[np.int64], counts: SubscriberCounts, records: Records, grouping: Grouping
+        self,
+        at: NDArray[np.int64],
+        counts: SubscriberCounts | CallerFacts,
+        records: Records,
+        grouping: Grouping,
     ) -> None:
         """Keeps texts of parties that are no numbers, and the account of the greatest (start, id)."""
         if counts.text is not None:
@@ -210,16 +221,10 @@ def _counted(parts: list[Records], types: BusinessTypes) -> SubscriberCounts:
 
 def _newest(records: Records, grouping: Grouping) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
     """Start and id of each subscriber's record that is greatest by both."""
-    start = np.full(len(grouping), _NEVER)
-    np.maximum.at(start, grouping.group, records.start)
-    ids = np.full(len(grouping), "", object)
-    if "id" in records.text:
-        rows = np.flatnonzero(records.start == start[grouping.group])
-        texts = records.text["id"].gather(rows).fill_null("").to_numpy()
-        for row, text in zip(rows, texts, strict=True):
-            group = grouping.group[row]
-            ids[group] = max(ids[group], text)
-    return start, ids
+    rows = newest_rows(records, grouping)
+    if "id" not in records.text:
+        return records.start[rows], np.full(len(rows), "", object)
+    return records.start[rows], records.text["id"].gather(rows).fill_null("").to_numpy()
 
 
 def _grown_objects(array: NDArray[np.object_], size: int) -> NDArray[np.object_]:

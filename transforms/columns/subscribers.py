@@ -162,19 +162,26 @@ def _accounts(records: Records, grouping: Grouping) -> pl.Series | None:
     """Account of each subscriber's record that is greatest by (start, id)."""
     if "account_id" not in records.text:
         return None
-    none = pl.repeat(None, len(records), dtype=pl.String, eager=True)
-    frame = pl.DataFrame(
-        {
-            "group": grouping.group,
-            "start": records.start,
-            "id": records.text.get("id", none).fill_null(""),
-            "id_hash": records.id_hash,
-            "account": records.text["account_id"],
-        }
-    )
-    newest = frame.filter(pl.col("start") == pl.col("start").max().over("group"))
-    best = newest.sort("group", "id", "id_hash").group_by("group", maintain_order=True).last()
-    return best["account"]
+    return records.text["account_id"].gather(newest_rows(records, grouping))
+
+
+def newest_rows(records: Records, grouping: Grouping) -> NDArray[np.int64]:
+    """Row of each subscriber's record that is greatest by (start, id)."""
+    start = np.full(len(grouping), np.iinfo(np.int64).min)
+    np.maximum.at(start, grouping.group, records.start)
+    rows = np.flatnonzero(records.start == start[grouping.group])
+    newest = np.empty(len(grouping), np.int64)
+    newest[grouping.group[rows]] = rows
+    if len(rows) > len(grouping):  # some have several records at their last moment: the greatest id decides
+        tied = rows[np.bincount(grouping.group[rows], minlength=len(grouping))[grouping.group[rows]] > 1]
+        none = pl.repeat(None, len(records), dtype=pl.String, eager=True)
+        ids = records.text.get("id", none).gather(tied).fill_null("")
+        frame = pl.DataFrame(
+            {"row": tied, "group": grouping.group[tied], "id": ids, "hash": records.id_hash[tied]}
+        )
+        best = frame.sort("group", "id", "hash").group_by("group", maintain_order=True).last()
+        newest[best["group"].to_numpy()] = best["row"].to_numpy()
+    return newest
 
 
 def _caller_texts(records: Records, grouping: Grouping) -> pl.Series | None:
@@ -184,6 +191,32 @@ def _caller_texts(records: Records, grouping: Grouping) -> pl.Series | None:
     rows = np.empty(len(grouping), np.int64)
     rows[grouping.group[::-1]] = np.arange(len(records))[::-1]
     return records.text["caller_text"].gather(rows)
+
+
+@dataclass(frozen=True)
+class CallerFacts:
+    """Of `SubscriberCounts` what is needed of every subscriber, whatever the window."""
+
+    caller: NDArray[np.int64]
+    hours: NDArray[np.uint32]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    account: pl.Series | None
+    text: pl.Series | None
+
+
+def caller_facts(records: Records, grouping: Grouping) -> CallerFacts:
+    """The facts of distinct records; every code of the grouping must have a record."""
+    first = np.full(len(grouping), np.iinfo(np.int64).max)
+    np.minimum.at(first, grouping.group, records.seconds)
+    return CallerFacts(
+        caller=grouping.codes,
+        hours=_matrix(grouping.group, records.hour, len(grouping), HOURS),
+        first=first,
+        last=_last_seconds(records, grouping),
+        account=_accounts(records, grouping),
+        text=_caller_texts(records, grouping),
+    )
 
 
 def subscriber_rows(counts: SubscriberCounts, types: BusinessTypes, window: Window) -> pl.DataFrame:
