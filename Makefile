@@ -46,3 +46,4 @@ check: setup  ## format, lint, types, tests
 
 bench: setup  ## the benchmark tables
 	$(BIN)/python tests/bench_batch.py
+	PYTHONPATH=.:io:tests $(BIN)/python tests/bench_stream.py

@@ -46,6 +46,11 @@ def parts(folder: Path, port: int, people: int) -> list[Part]:
     return [Part("generator", generate), Part("pipeline", run), Part("web", web, quiet=False)]
 
 
+def parts_names() -> list[str]:
+    """The names of the processes, in the order of their start."""
+    return [part.name for part in parts(Path(), 0, 0)]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Starts all three and stops all three at Ctrl-C, or when one of them ends by itself."""
     flags = _parser().parse_args(argv)
@@ -100,7 +105,8 @@ def _watch(running: list[subprocess.Popen[bytes]], seconds: int | None) -> int:
     while end is None or time.monotonic() < end:
         for process in running:
             if process.poll() is not None:
-                print(f"callbeam: {process.args[2]} ended with status {process.returncode}", file=sys.stderr)  # type: ignore[index]
+                name = parts_names()[running.index(process)]
+                print(f"callbeam: the {name} ended with status {process.returncode}", file=sys.stderr)
                 return 1
         time.sleep(0.2)
     return 0

@@ -1,4 +1,4 @@
-"""Streaming by the clock: sustained records per second, freshness at half of it, memory. Run by ``make bench_stream``.
+"""Streaming by the clock: sustained records per second, freshness at half of it, memory. Run by ``make bench``.
 
 Each row is a pipeline process of its own, fed by this one; the tables are T1-T5 and the type graph, sliding over
 60 s by 5 s. Freshness is the time from a file's landing (or a message's delivery) until the store counts its

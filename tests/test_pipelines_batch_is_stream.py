@@ -31,7 +31,12 @@ CASES = [
     ("folder", "flink", "given"),
     ("kafka", "flink", "shuffled"),
 ]
-MARKS = {"kafka": pytest.mark.kafka, "pubsub": pytest.mark.pubsub, "prism": pytest.mark.prism, "flink": pytest.mark.flink}
+MARKS = {
+    "kafka": pytest.mark.kafka,
+    "pubsub": pytest.mark.pubsub,
+    "prism": pytest.mark.prism,
+    "flink": pytest.mark.flink,
+}
 
 
 def payloads(text: str) -> list[bytes]:
@@ -89,7 +94,9 @@ def text_of(order: str) -> str:
     ],
     indirect=["send"],
 )  # fmt: skip
-def test_the_rows_of_batch(send: str, engine: str, order: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_the_rows_of_batch(
+    send: str, engine: str, order: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     text, listed, url = text_of(order), messy.directory(), f"sqlite:///{tmp_path}/results.db"
     count = len(text.splitlines()) - 1
     flags = [

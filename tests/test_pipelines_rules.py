@@ -49,13 +49,15 @@ def rules_file(folder: Path) -> Path:
 
 def promotions(url: str) -> list[tuple[Any, ...]]:
     rows = open_store(url).rows("promotions")
-    return sorted(tuple(v for k, v in r.items() if k not in ("run_id", "features")) + (str(r["features"]),) for r in rows)
+    return sorted(
+        tuple(v for k, v in r.items() if k not in ("run_id", "features")) + (str(r["features"]),)
+        for r in rows
+    )
 
 
 @pytest.fixture
 def text() -> str:
-    in_order = messy.csv_text(1500, seed=61, bad=0, repeats=0.05).replace("BUSY", "ANSWERED")
-    return in_order
+    return messy.csv_text(1500, seed=61, bad=0, repeats=0.05).replace("BUSY", "ANSWERED")
 
 
 def test_batch_makes_promotions(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +77,15 @@ def test_stream_makes_the_same_promotions(tmp_path: Path, text: str) -> None:
     live = tmp_path / "live"
     live.mkdir()
     feed = ListFeed(text, chunk=70, split_count=2)
-    flags = [*FLAGS, "--rules", rules, "--rule_delay", "20d", "--directory", str(write_directory(live, listed))]
+    flags = [
+        *FLAGS,
+        "--rules",
+        rules,
+        "--rule_delay",
+        "20d",
+        "--directory",
+        str(write_directory(live, listed)),
+    ]
     ready = prepared_with_rules(live, feed, *flags)
     assert run_live(ready) == 0
     assert promotions(ready.config.output) == expected
@@ -99,13 +109,19 @@ def test_without_consent_nobody_is_offered_anything(tmp_path: Path, text: str) -
 
 def test_consents_are_loaded_and_asked(tmp_path: Path, text: str) -> None:
     consent = tmp_path / "consent.csv"
-    consent.write_text("subscriber,opted_in,at\n+1 202 555 0123,true,\n100,true,2026-01-05T00:00:00Z\n", encoding="utf-8")
+    consent.write_text(
+        "subscriber,opted_in,at\n+1 202 555 0123,true,\n100,true,2026-01-05T00:00:00Z\n", encoding="utf-8"
+    )
     flags = ["--pane", "2h", "--rules", str(rules_file(tmp_path)), "--consent", str(consent)]
     url = run(tmp_path, text, *flags, listed=messy.directory())
     rows = open_store(url).rows("promotions")
     asked = {r["subscriber"] for r in rows if r["outcome"] != "no_consent"}
     assert asked == {"+12025550123", "100"}
-    assert all(r["decided_at"] >= "2026-01-05" for r in rows if r["subscriber"] == "100" and r["outcome"] != "no_consent")
+    assert all(
+        r["decided_at"] >= "2026-01-05"
+        for r in rows
+        if r["subscriber"] == "100" and r["outcome"] != "no_consent"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +132,9 @@ def test_consents_are_loaded_and_asked(tmp_path: Path, text: str) -> None:
         (json.dumps([{**RULES[0], "name": "x"}]).replace('"2d"', '"3h"'), "window"),
     ],
 )
-def test_a_wrong_rules_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], rules: str, says: str) -> None:
+def test_a_wrong_rules_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rules: str, says: str
+) -> None:
     data, path = tmp_path / "cdrs.csv", tmp_path / "rules.json"
     data.write_text(messy.csv_text(10), encoding="utf-8")
     path.write_text(rules, encoding="utf-8")

@@ -74,7 +74,7 @@ def column(value: Any, where: str) -> str | int:
     placed = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     if not named and not placed:
         fail(f"{where} is {_shown(value)}", "a column's name or its position from 1")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def columns(value: Any, where: str) -> tuple[str | int, ...]:
