@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -67,26 +68,33 @@ def tables_of(packets: list[Packet]) -> dict[str, dict[tuple, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(
-    ("template", "size"),
-    [*[(t, (0, 0)) for t in TEMPLATES], (GraphTypes, (86_400, 7200)), (ProfileSubscribers, (86_400, 7200))],
+    ("runner", "size", "templates"),
+    [
+        ("FnApiRunner", (0, 0), TEMPLATES),
+        ("BundleBasedDirectRunner", (86_400, 7200), [GraphTypes, ProfileSubscribers]),
+    ],
 )
-def test_each_fills_its_table_and_no_other(template: Any, size: tuple[int, int]) -> None:
+def test_each_fills_its_table_and_no_other(runner: str, size: tuple[int, int], templates: list[Any]) -> None:
     want = expected(RECORDS, size)
-    table = template.templates[0]
-    runner = "FnApiRunner" if size[0] and table == "subscribers" else "BundleBasedDirectRunner"
 
-    def check(packets: list[Packet]) -> None:
-        assert tables_of(packets) == {table: want.tables[table]}
-        (counts,) = [p.header["counts"] for p in packets if "counts" in p.header]
-        assert {n: counts[n] for n in ("good", "duplicate", "conflicting")} == {
-            n: want.fates[n] for n in ("good", "duplicate", "conflicting")
-        }
-        clusters = [r["cluster"] for p in packets if table in p.tables for r in rows(p) if "cluster" in r]
-        assert all((c is not None) == (template is ClusterSubscribers) for c in clusters)
+    def check(template: Any) -> Callable[[list[Packet]], None]:
+        table = template.templates[0]
+
+        def look(packets: list[Packet]) -> None:
+            assert tables_of(packets) == {table: want.tables[table]}
+            (counts,) = [p.header["counts"] for p in packets if "counts" in p.header]
+            assert all(counts[n] == want.fates[n] for n in ("good", "duplicate", "conflicting"))
+            clusters = [r["cluster"] for p in packets for r in rows(p)]
+            assert all((c is not None) == (template is ClusterSubscribers) for c in clusters)
+
+        return look
 
     with beam.Pipeline(runner) as pipeline:
-        results = pipeline | beam.Create(packets()) | template(Plan((), Window(*size)), small_reference)
-        assert_that(results, check)
+        records = pipeline | beam.Create(packets())
+        for template in templates:
+            name = template.__name__
+            results = records | name >> template(Plan((), Window(*size)), small_reference)
+            assert_that(results, check(template), label=f"Check{name}")
 
 
 def rows(packet: Packet) -> list[dict[str, Any]]:
