@@ -194,3 +194,20 @@ def test_an_opened_store_outlives_a_reader(tmp_path: Path) -> None:
     other.close()
     assert world.get("/runs").status_code == 200
     world.close()
+
+
+def test_the_time_of_a_stop_is_a_hole_and_no_zero(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    run_id = seed_stream(world.store, read=1000)
+    clock = Clock()
+    pulse = Pulse(world.store, clock)
+    assert pulse.status().kind == "live"
+    world.store._release(run_id)
+    clock.now += 30
+    assert pulse.status().kind == "stopped" and len(pulse.samples()) == 1
+    world.store.resume_run(run_id)
+    world.store.update_run(run_id, read=1100)
+    clock.now -= 28  # as if the run had come back at once: its heartbeat is the real clock's
+    pulse._looked = float("-inf")
+    assert pulse.status().kind == "live" and [s.read for s in pulse.samples()] == [1000, 1100]
+    world.close()

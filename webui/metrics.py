@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from callbeam_io.store import web_queries
 from webui import words
-from webui.pulse import Pulse
+from webui.pulse import ALIVE, Pulse
 from webui.services import Services, ShortCache
 
 bp = Blueprint("metrics", __name__)
@@ -55,7 +55,7 @@ class StoreCollector:
         yield GaugeMetricFamily(
             "callbeam_store_up", "1 while the result store can be read", int(status.kind != "unreachable")
         )
-        live = int(status.kind in ("live", "catching_up", "quiet", "working"))
+        live = int(status.kind in ALIVE)
         yield GaugeMetricFamily("callbeam_pipeline_up", "1 while a pipeline works on the run", live)
         run = pulse.run()
         if run is None or status.kind == "unreachable":

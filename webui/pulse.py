@@ -25,6 +25,8 @@ PATIENCE: Final = 15.0
 BEHIND: Final = 60.0
 QUIET: Final = 60.0
 KEPT: Final = 300
+ALIVE: Final = frozenset({"live", "catching_up", "quiet", "working"})
+"""Kinds of a status while a pipeline works."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Status:
             "detail": self.detail,
             "icon": self.icon,
             "tone": self.tone,
-            "as_of": self.as_of,
+            "as_of": words.when(self.as_of, seconds=True) if self.as_of else "",
         }
 
 
@@ -144,24 +146,31 @@ class Pulse:
                 return
             try:
                 self._run = shown_run(self._store)
-                self._note(now)
+                self._grow(now)
                 self._status = self._judged(now)
+                self._note(now)
             except StoreError as error:
                 as_of = self._status.as_of or utc_text(datetime.fromtimestamp(now, UTC))
                 self._status = Status("unreachable", "Store unreachable", str(error), as_of)
             self._looked = self._clock()
 
-    def _note(self, now: float) -> None:
+    def _grow(self, now: float) -> None:
+        """Notices when more records were read than before."""
         if self._run is None:
             return
-        read, run_id = self._run["records_read"] or 0, self._run["run_id"]
-        if self._samples and self._samples[-1].run_id != run_id:
+        if self._samples and self._samples[-1].run_id != self._run["run_id"]:
             self._samples.clear()
             self._grown = None
-        if self._samples and read > self._samples[-1].read:
+        if self._samples and (self._run["records_read"] or 0) > self._samples[-1].read:
             self._grown = now
+
+    def _note(self, now: float) -> None:
+        """Keeps what was read; of a pipeline that is stopped nothing, so that its time is a hole and no zero."""
+        if self._run is None or self._status.kind not in ALIVE:
+            return
+        read = self._run["records_read"] or 0
         if not self._samples or self._samples[-1].read != read or now - self._samples[-1].at >= 5:
-            self._samples.append(Sample(now, run_id, read))
+            self._samples.append(Sample(now, self._run["run_id"], read))
 
     def _judged(self, now: float) -> Status:
         run = self._run

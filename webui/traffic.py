@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from callbeam_io.store import Store
 from callbeam_io.store.web_queries import grouped, records_by_type, shown_run
+from webui import words
 from webui.moments import is_live
 
 EVERY: Final = 2.0
@@ -54,7 +55,7 @@ class Traffic:
             if self._looks and now - self._looks[-1].at < EVERY:
                 return
             run = shown_run(self._store)
-            if run is None or not is_live(run):
+            if run is None or not is_live(run) or now - _heartbeat(run) > HOLE:
                 return
             if self._looks and self._looks[-1].run_id != run["run_id"]:
                 self._looks.clear()
@@ -72,6 +73,11 @@ class Traffic:
         with self._guard:
             looks = list(self._looks)
         return growth(looks, lambda k: k.types), growth(looks, lambda k: k.rules)
+
+
+def _heartbeat(run: Mapping[str, Any]) -> float:
+    at = words.moment(run["heartbeat"])
+    return 0.0 if at is None else at.timestamp()
 
 
 def overlap(run: Mapping[str, Any]) -> int:
