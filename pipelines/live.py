@@ -22,7 +22,7 @@ from callbeam_io.store import Store, writer_for
 from pipelines import graph
 from pipelines.durable_job import DurableJob
 from pipelines.livebook import LiveBook
-from pipelines.orphans import end_children
+from pipelines.orphans import end_children, guard_children
 from pipelines.patience import patiently, unless_away
 from pipelines.preflight import PreparedLive
 from pipelines.pump import Pump
@@ -185,6 +185,7 @@ class LiveJob:
         source = PumpSource(self.run_id, PacketCoder())
         graph.build_live(pipeline, self.settings, self.prepared.engine.runner, source, sink)
         result = pipeline.run()
+        guard_children(self.prepared.engine.runner)
         engine = threading.Thread(target=self._wait, args=(result,), name="engine", daemon=True)
         previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
         try:

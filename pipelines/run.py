@@ -19,6 +19,7 @@ from callbeam_io.sink import WriteResults
 from callbeam_io.sources.files import FileSource
 from callbeam_io.store import Store
 from pipelines import graph
+from pipelines.orphans import guard_children
 from pipelines.preflight import Prepared, PreparedLive, prepare
 from pipelines.progress import Progress
 from pipelines.summary import fates, summary
@@ -82,7 +83,9 @@ def run_pipeline(prepared: Prepared, run_id: str) -> None:
         pipeline = beam.Pipeline(options=PipelineOptions(list(prepared.engine.args)))
         source = FileSource(tuple(prepared.inputs.blocks))
         graph.build(pipeline, config, run_id, source, WriteResults(config.output, run_id), prepared.book)
-        pipeline.run().wait_until_finish()
+        result = pipeline.run()
+        guard_children(prepared.engine.runner)
+        result.wait_until_finish()
 
 
 def _heartbeat(store: Store, run_id: str):  # type: ignore[no-untyped-def]

@@ -99,6 +99,13 @@ def alive(process: int) -> bool:
         return False
 
 
+def assert_gone(processes: list[int]) -> None:
+    end = time.monotonic() + 10
+    while any(map(alive, processes)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, processes))
+
+
 def cancel(process: LiveProcess) -> int:
     """SIGTERM twice."""
     process.process.terminate()
@@ -122,10 +129,7 @@ def test_the_second_signal_cancels(folder: Folder, engine: str, request: pytest.
     children = children_of(process.process.pid)
     assert engine == "local" or children
     assert cancel(process) in (130, 0)  # so small a run may have been drained before the second one
-    end = time.monotonic() + 10
-    while any(map(alive, children)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not any(map(alive, children))
+    assert_gone(children)
     (run,) = store.runs()
     assert run["state"] in ("cancelled", "done")
     folder.land("1.csv")
@@ -135,6 +139,16 @@ def test_the_second_signal_cancels(folder: Folder, engine: str, request: pytest.
     (same,) = store.runs()
     assert same["run_id"] == run["run_id"]
     folder.check()
+
+
+@pytest.mark.prism
+def test_no_process_outlives_a_kill(folder: Folder, prism_binary: Path) -> None:
+    process = folder.start("--runner=PrismRunner", f"--prism_location={prism_binary}")
+    process.wait_for(lambda run: bool(run["live"]))  # its first beat, so the engine runs
+    children = children_of(process.process.pid)
+    assert children
+    process.kill()
+    assert_gone(children)
 
 
 @pytest.mark.parametrize("after", ["4s", "500"])
