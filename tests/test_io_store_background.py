@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert
+from sqlalchemy.exc import DBAPIError
 from stores import calls, hours, new_run, store_fixture, url_fixture  # noqa: F401
 
 from callbeam_io.store import TABLES, BackgroundWriter, Store, close_writers, open_store, writer_for
@@ -177,3 +178,31 @@ def test_closing_writes_what_waits(store: Store, store_url: str) -> None:
     with pytest.raises(StoreError, match="closed"):
         writer.put(run_id, {"duration_by_hour": hours(2)})
     writer.close()
+
+
+def test_patience_is_for_what_mends(
+    store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch, writer: BackgroundWriter
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    run_id, attempts, troubles = new_run(store), [0], []
+    full = type("OperationalError", (Exception,), {})("database or disk is full")
+
+    def full_at_first(_: Connection) -> None:
+        attempts[0] += 1
+        troubles.append(writer.trouble)
+        if attempts[0] < 3:
+            raise DBAPIError("", None, full)
+
+    def never_right(connection: Connection) -> None:
+        connection.execute(insert(TABLES["schema_version"]).values(version=1))
+
+    assert writer_for(store_url, patient=True) is writer
+    writer.put(run_id, {"duration_by_hour": hours(1)}, also=full_at_first)
+    writer.flush()
+    assert calls(store, run_id) == [1]
+    assert troubles[0] is None
+    assert "disk is full" in troubles[2]
+    assert writer.trouble is None
+    writer.put(run_id, {}, also=never_right)
+    with pytest.raises(StoreError, match=r"UNIQUE|unique"):
+        writer.flush()
