@@ -66,7 +66,7 @@ def take(
         if whole:
             tables["callers"] = shard.callers.saved(everything=True)
         shards[number] = tables
-        headers[number] = {"counts": dict(shard.counts), "watermark": shard.watermark}
+        headers[number] = {"counts": dict(shard.counts), "watermark": shard.floor}
     return Snapshot(seq, shards, headers, whole, positions, watermarks, drained)
 
 

@@ -174,3 +174,15 @@ def test_a_shard_without_subscribers() -> None:
     shard.add(records_of([One()]), {"read": 1})
     assert shard.subscriber_changes(everyone=True)[0].equals(pl.DataFrame())
     assert shard.changed_cells().num_rows == 1
+
+
+def test_an_idle_input_keeps_the_panes_that_it_may_still_change() -> None:
+    live = LivePlan(Plan(window=Window(3600, 3600)), Window(3600, 3600), lateness=0)
+    shard = LiveShard(live, small_reference())
+    shard.add(records_of([One(second=BEGIN + 10)]), {})
+    shard.heard("", BEGIN + 10, idle=False, splits=1, floor=BEGIN + 10)
+    shard.changed_cells()
+    shard.heard("", BEGIN + 9 * DAY, idle=False, splits=1, floor=BEGIN + 10)  # another input ran ahead
+    shard.add(records_of([One(second=BEGIN + 20, id="b")]), {})
+    calls = shard.changed_cells().column("calls").to_pylist()
+    assert max(calls) == 2

@@ -40,7 +40,7 @@ class DurableCells:
         if self._state is None:
             return
         shard = self.shard
-        header: dict[str, Any] = {"counts": shard.counts, "watermark": shard.watermark, "marks": shard.marks}
+        header: dict[str, Any] = {"counts": shard.counts, "watermark": shard.floor, "marks": shard.marks}
         self.shard.version += 1
         self._version.write(self.shard.version)
         header |= {"n": self.shard.version, "tick": bool(packet.header.get("tick"))}

@@ -182,8 +182,14 @@ def take_packet(
     if "rejects" in packet.tables:
         yield 0, Packet({"shard": number}, {"rejects": packet.tables["rejects"]})
     mark = header.get("watermark")
-    idle = bool(header.get("idle"))
-    shard.heard(str(header.get("split")), None if mark is None else mark // MICROS, idle=idle, splits=splits)
+    floor = header.get("floor")
+    shard.heard(
+        str(header.get("split")),
+        None if mark is None else mark // MICROS,
+        idle=bool(header.get("idle")),
+        splits=splits,
+        floor=None if floor is None else floor // MICROS,
+    )
     if header.get("tick"):
         end = str(header.get("split")) if header.get("end") else None
         promotions = None if book is None else shard.decide(book, end=end is not None)
@@ -218,7 +224,7 @@ def cells_packet(
     header = {
         "shard": number,
         "end": end,
-        "watermark": shard.watermark,
+        "watermark": shard.floor,
         "counts": {**shard.counts, "decided_without": 0 if shard.decider is None else shard.decider.without},
         "decided": None if shard.decider is None else shard.decider.decided,
         "population": shard.callers.population.tolist(),

@@ -64,9 +64,10 @@ class LiveShard:
         self.decider: Decider | None = None  # made when the first rule is on
         self._log: list[Records] = []
         self._fresh: list[Records] = []
-        self.watermark = _NEVER
+        self.watermark = self.floor = _NEVER
         self.greatest = _NEVER
         self.marks: dict[str, int | None] = {}
+        self.floors: dict[str, int | None] = {}
         self.version = self.entries = 0  # of the engine's copy, see `transforms.durable`
 
     def add(self, records: Records, counts: Mapping[str, int]) -> Records:
@@ -101,30 +102,36 @@ class LiveShard:
         if len(records):
             self._log.append(records)
 
-    def heard(self, split: str, watermark: int | None, *, idle: bool, splits: int) -> None:
+    def heard(
+        self, split: str, watermark: int | None, *, idle: bool, splits: int, floor: int | None = None
+    ) -> None:
         """A split's watermark (seconds): the shard's own is the least over the splits that are not idle.
 
-        Nothing moves before every split was heard of.
+        Nothing moves before every split was heard of. ``floor`` is the least watermark of all that the split
+        reads, idle inputs among them: these may still come with records as old as that.
         """
         self.marks[split] = None if idle else watermark
+        self.floors[split] = watermark if floor is None else floor
         awake = [m for m in self.marks.values() if m is not None]
+        known = [f for f in self.floors.values() if f is not None]
         if len(self.marks) == splits and awake:
-            self.advance(min(awake))
+            self.advance(min(awake), min(known))
 
-    def advance(self, watermark: int) -> None:
-        """Forgets what is too old to matter, at a watermark in seconds."""
+    def advance(self, watermark: int, floor: int | None = None) -> None:
+        """Moves to a watermark in seconds, and forgets what is too old to matter at the floor."""
         self.watermark = max(self.watermark, watermark)
-        self.seen.forget_before(watermark - self.live.lateness)
+        self.floor = self.watermark if floor is None else floor
+        self.seen.forget_before(self.floor - self.live.lateness)
         window = self.live.plan.window
         if not window.cumulative:
-            oldest = watermark - self.live.lateness - window.size
+            oldest = self.floor - self.live.lateness - window.size
             self.cells.drop_before(oldest // self.layout.step)
         if self.live.subscriber_window.cumulative or not self.live.plan.with_subscribers:
             self._trim_log()
 
     def _trim_log(self) -> None:
         """Lets go of records that are too old; while rows are still to be made of them, all are kept."""
-        horizon = self.watermark - self.live.retention
+        horizon = self.floor - self.live.retention
         while self._log and int(self._log[0].seconds.max()) < horizon:
             self._log.pop(0)
 
@@ -226,7 +233,7 @@ class LiveShard:
             cells: absolute values of the cells of a cumulative window.
             log: the records that were kept; all of them are counted in the other values.
             counts: records by fate.
-            watermark: in seconds.
+            watermark: the floor that it was at, in seconds (see `heard`).
             rules: what `Decider.saved` gave; None where there was no decider.
         """
         for table in callers:

@@ -237,8 +237,9 @@ class LiveReader:
 
     def _header(self) -> dict[str, Any]:
         self._sequence += 1
-        header = {"order": f"{self._sequence:012d}", "watermark": self._mark, "split": self.key}
-        return {**header, "idle": self._idle}
+        floor = min((m for m in self._feed_marks if m is not None), default=None)  # idle inputs among them
+        place = {"order": f"{self._sequence:012d}", "split": self.key, "idle": self._idle}
+        return {**place, "watermark": self._mark, "floor": floor}
 
     def _bare(self, flags: dict[str, Any]) -> Any:
         if flags.get("end"):
@@ -278,9 +279,8 @@ class LiveReader:
 
     def commit(self, positions: Mapping[tuple[str, str], Position]) -> None:
         """Everything before these positions is saved."""
-        names = [f.feed.name for f in self.feeds]
         for split in self._splits:
-            position = positions.get((names[split.feed], split.name))
+            position = positions.get((self.feeds[split.feed].feed.name, split.name))
             if position is not None:
                 split.reader.commit(position)
 
