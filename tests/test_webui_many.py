@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import ENGINES, fresh_url
 from webui_world import PEOPLE, World, number, seed_batch, subscriber
 
 from callbeam_io.store.web_indexes import index_name, index_people, is_indexed
@@ -13,9 +14,10 @@ from callbeam_io.store.web_people import People
 from webui import preparation
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("many"))
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("many")
+    made = World(folder, fresh_url(request.param, folder))
     seed_batch(made.store)
     index_people(made.store, seed_batch(made.store))
     yield made

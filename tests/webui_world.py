@@ -212,8 +212,8 @@ def seed_stream(store: Store, *, read: int = 900) -> str:
 class World:
     """A store in a folder, and the app on it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'web.db'}"
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.url = url or f"sqlite:///{folder / 'web.db'}"
         self.store = open_store(self.url)
         for name, password_hash in HASHES.items():
             web_accounts.add_user(self.store, name, password_hash, name, must_change=False)

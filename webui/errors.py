@@ -95,7 +95,7 @@ def _request(error: RequestError) -> ResponseReturnValue:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
-    _LOG.exception("%s %s failed", request.method, request.path, exc_info=error)
+    _LOG.exception("%s %s failed", request.method, request.url_rule, exc_info=error)  # no number of anybody
     return _answer(InternalServerError.code, _SAYS[500])
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_people, web_promotions, web_queries
+from callbeam_io.store.rules import list_rules
 from webui import view
 from webui.exports import csv_response
 from webui.layout import NavItem
@@ -46,7 +47,6 @@ def promotions() -> ResponseReturnValue:
     run_id, where = run["run_id"], _where()
     counts = cached(("outcomes", run_id), 2, lambda: _counts(run_id))
     rows = web_promotions.newest(store(), run_id, where, PAGE + 1, _before())
-    log("promotions viewed", run_id)
     older = {f"before_{n}": rows[PAGE - 1][n] for n in _PLACE} if len(rows) > PAGE else None
     return render_template(
         "promotions.html",
@@ -73,7 +73,7 @@ def _counts(run_id: str) -> dict[str, dict[str, int]]:
 
 def rule_names() -> dict[str, str]:
     """The name of every rule by its id."""
-    return cached("rule names", 2, lambda: {r["rule_id"]: r["name"] for r in web_promotions.rules(store())})
+    return cached("rule names", 2, lambda: {r["rule_id"]: r["name"] for r in list_rules(store())})
 
 
 def described(rows: list[dict[str, Any]], run: Mapping[str, Any]) -> list[dict[str, Any]]:

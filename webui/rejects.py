@@ -33,7 +33,6 @@ def rejects() -> ResponseReturnValue:
         ("rejects", run_id), 3, lambda: web_queries.grouped(store(), "rejects", run_id, ["reason", "field"])
     )
     rows = store().rows("rejects", run_id, where=where, limit=PAGE + 1, after=_after())
-    log("rejects viewed", run_id)
     older = rows[PAGE - 1] if len(rows) > PAGE else None
     return render_template(
         "rejects.html",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
+from callbeam_io.store.rules import list_rules
 from webui import measures, pulse, view, words
 from webui.analysis_kinds import ANALYSES
 from webui.figures.bars import trend
@@ -154,7 +155,7 @@ def _reach_said(contactable: int | None, people: int | None) -> str:
 
 
 def _rules(hour: LastHour) -> list[dict[str, Any]]:
-    rows = cached("rules", 2, lambda: web_promotions.rules(store()))
+    rows = cached("rules", 2, lambda: list_rules(store()))
     return [
         {
             "name": row["name"],

@@ -99,7 +99,6 @@ def subscribers() -> ResponseReturnValue:
     last = max(1, -(-total // PAGE))
     page = min(max(1, request.args.get("page", 1, type=int)), last)
     rows = people.page(sort, down, PAGE, (page - 1) * PAGE)
-    log("subscribers viewed", detail={"filters": [c.text for c in asked.chips], "page": page})
     shown = {
         "run": run,
         "asked": asked,

@@ -35,7 +35,17 @@ def world(
     """
     some = {code: v for code, v in values.items() if v > 0 and code in known}
     edges = [edge * what.unit for edge in steps(max(some.values(), default=0) // what.unit)]
-    common: dict[str, Any] = {
+    data = [
+        _ground(known - some.keys(), look, outlines),
+        _called(some, what, look, edges, outlines),
+        _dots(some, what, look, edges, dots),
+        *_key(edges, what, look),
+    ]
+    return figure(data, _layout(look), furthest(values, what), look)
+
+
+def _countries(look: Theme, outlines: str) -> dict[str, Any]:
+    return {
         "type": "choropleth",
         "geojson": outlines,
         "featureidkey": "id",
@@ -44,23 +54,29 @@ def world(
         "zmin": 0,
         "zmax": 5,
     }
-    ground = {
-        **common,
-        "locations": sorted(known - some.keys()),
-        "z": [0.5] * len(known - some.keys()),
+
+
+def _ground(codes: frozenset[str], look: Theme, outlines: str) -> dict[str, Any]:
+    return {
+        **_countries(look, outlines),
+        "locations": sorted(codes),
+        "z": [0.5] * len(codes),
         "colorscale": [[0, look.none], [1, look.none]],
         "hoverinfo": "skip",
     }
-    called = {
-        **common,
+
+
+def _called(
+    some: Mapping[str, int], what: Measure, look: Theme, edges: list[int], outlines: str
+) -> dict[str, Any]:
+    return {
+        **_countries(look, outlines),
         "locations": list(some),
         "z": [step(v, edges) + 0.5 for v in some.values()],
         "colorscale": stepped(look.steps),
         "customdata": [[name_of(code), what.text(v)] for code, v in some.items()],
         "hovertemplate": "%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
     }
-    data = [ground, called, _dots(some, what, look, edges, dots), *_key(edges, what, look)]
-    return figure(data, _layout(look), furthest(values, what), look)
 
 
 def _dots(

@@ -84,7 +84,7 @@ def _opt_others_out(connection: Connection, source: str, at: str) -> int:
         wanted
     )
     statement = insert(_CONSENT).from_select(["subscriber", "at", "opted_in", "source"], out)
-    return int(connection.execute(statement).rowcount)
+    return int(connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount)
 
 
 def _withdraw_all(connection: Connection) -> None:

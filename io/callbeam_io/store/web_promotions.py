@@ -13,7 +13,6 @@ from callbeam_io.store.tables import TABLES
 
 _PROMOTIONS: Final = TABLES["promotions"]
 _DELIVERIES: Final = TABLES["deliveries"]
-_RULES: Final = TABLES["rules"]
 _VERSIONS: Final = TABLES["rule_versions"]
 _MINUTE: Final = 16
 """Letters of a time down to its minute."""
@@ -66,13 +65,6 @@ def deliveries(store: StoreBase, promotions: Sequence[Mapping[str, Any]]) -> dic
     with store.reading() as connection:
         rows = connection.execute(statement).all()
     return {(r.rule_id, r.subscriber, r.decided_at): r.state for r in rows}
-
-
-def rules(store: StoreBase) -> list[dict[str, Any]]:
-    """The rules as they are now, by priority."""
-    statement = select(_RULES).order_by(_RULES.c.priority, _RULES.c.rule_id)
-    with store.reading() as connection:
-        return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def definitions(store: StoreBase) -> dict[tuple[str, int], dict[str, Any]]:
