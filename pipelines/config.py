@@ -116,15 +116,9 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
     Raises:
         OptionError: naming the flag, its value, what was expected and what to do.
     """
-    if not flags.input:
-        raise OptionError(
-            "no --input", "a file, a glob, a folder or a live source", "see --help for examples"
-        )
     streaming = "--streaming" in beam_args
-    if not streaming and (live := [i for i in flags.input if is_live(i)]):
-        raise OptionError(f"--input {live[0].partition('?')[0]}", "--streaming with a live source", "add --streaming")
     return RunConfig(
-        inputs=tuple(flags.input),
+        inputs=_inputs(flags.input, streaming=streaming),
         input_format=flags.input_format,
         timezone=_timezone(flags.timezone or "UTC"),
         timezone_assumed=flags.timezone is None,
@@ -141,9 +135,7 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         runner=_runner(beam_args),
         beam_args=tuple(_without_runner(beam_args)),
         window_given=flags.window is not None,
-        lateness=None
-        if flags.allowed_lateness is None
-        else parse_duration(flags.allowed_lateness, "--allowed_lateness"),
+        lateness=_lateness(flags.allowed_lateness),
         early_every=_interval(flags.early_every, "--early_every"),
         snapshot_every=_interval(flags.snapshot_every, "--snapshot_every"),
         rules=flags.rules,
@@ -154,6 +146,24 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         fresh=flags.fresh,
         **_stop(flags.stop_after),
     )
+
+
+def _inputs(given: Sequence[str] | None, *, streaming: bool) -> tuple[str, ...]:
+    if not given:
+        raise OptionError(
+            "no --input", "a file, a glob, a folder or a live source", "see --help for examples"
+        )
+    live = [i.partition("?")[0] for i in given if is_live(i)]  # what follows may hold secrets
+    if live and not streaming:
+        raise OptionError(f"--input {live[0]}", "--streaming with a live source", "add --streaming")
+    twice = [i for i in given if given.count(i) > 1]
+    if twice:
+        raise OptionError(f"--input {twice[0].partition('?')[0]} twice", "each input once")
+    return tuple(given)
+
+
+def _lateness(text: str | None) -> int | None:
+    return None if text is None else parse_duration(text, "--allowed_lateness")
 
 
 def _interval(text: str, flag: str) -> float:
