@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+
 from callbeam_io.inputs import plan_inputs, read_block
 from callbeam_io.sources.feeds import Chunk, Position
-
 from transforms.schema import with_origin
 
 
