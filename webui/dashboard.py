@@ -7,12 +7,12 @@ from flask.typing import ResponseReturnValue
 
 from webui import view
 from webui.analyses import news
-from webui.figures.style import theme
+from webui.figures.style import Figure, Theme, theme
 from webui.layout import NavItem
 from webui.promotions import rule_names
 from webui.reasons import OUTCOMES
-from webui.roles import VIEWER, required
-from webui.services import services
+from webui.roles import ANALYST, VIEWER, may, required
+from webui.services import cached, services
 from webui.snapshot import charts, snapshot
 
 bp = Blueprint("dashboard", __name__)
@@ -33,14 +33,20 @@ def dashboard() -> ResponseReturnValue:
 @required(VIEWER)
 def live() -> ResponseReturnValue:
     """What changed: texts, tables and charts, for the browser to put in place."""
-    run = view.chosen_run() or abort(404)
+    run, look = view.chosen_run() or abort(404), theme(request.args.get("theme"))
+    # the same for all browsers but for masked numbers, so made once a second
+    key = ("live dashboard", run["run_id"], look.name, may(ANALYST))
+    texts, parts, drawn = cached(key, 1, lambda: _changing(run, look))
+    return jsonify(status=services().pulse.status().as_json(), texts=texts, parts=parts, figures=news(drawn))
+
+
+def _changing(run: view.Run, look: Theme) -> tuple[dict[str, str], dict[str, str], dict[str, Figure]]:
     snap = snapshot(run)
     parts = {
         name: render_template(f"_dash_{name}.html", snap=snap, **_words())
         for name in ("rules", "promotions", "held", "sparks")
     }
-    drawn = news(charts(run, theme(request.args.get("theme"))))
-    return jsonify(status=services().pulse.status().as_json(), texts=snap.texts, parts=parts, figures=drawn)
+    return snap.texts, parts, charts(run, look)
 
 
 def _words() -> dict[str, object]:
