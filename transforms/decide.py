@@ -12,6 +12,7 @@ from transforms.columns.decisions import RuleBook, RuleSettings, decide_batch
 from transforms.columns.dedup import distinct_records
 from transforms.columns.rules.promotions import apply_max_total
 from transforms.columns.templates import Reference
+from transforms.gather import GatherPackets
 from transforms.hours import in_order, records_of
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
@@ -78,24 +79,14 @@ class _DecideFn(ThreadedDoFn):
             yield Packet({}, {"promotions": rows})
 
 
-class _GatherFn(beam.CombineFn):
+class _GatherFn(GatherPackets):
     """All promotions together, those beyond a rule's total sold out."""
 
     def __init__(self, book: Callable[[], RuleBook]) -> None:
         self._book = book
 
-    def create_accumulator(self) -> list[Packet]:
-        return []
-
-    def add_input(self, mutable_accumulator: list[Packet], element: Packet) -> list[Packet]:
-        mutable_accumulator.append(element)
-        return mutable_accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[Packet]]) -> list[Packet]:
-        return [packet for packets in accumulators for packet in packets]
-
-    def extract_output(self, accumulator: list[Packet]) -> Packet:
-        tables = [packet.tables["promotions"] for packet in accumulator]
+    def together(self, packets: list[Packet]) -> Packet:
+        tables = [packet.tables["promotions"] for packet in packets]
         if not tables:
             return Packet()
         rows, _ = apply_max_total(pa.concat_tables(tables), self._book().limits, {})

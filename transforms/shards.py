@@ -21,6 +21,7 @@ from transforms.columns.analysis import (
 )
 from transforms.columns.dedup import Distinct, distinct_records
 from transforms.columns.templates import Reference
+from transforms.gather import GatherPackets
 from transforms.hours import CountHours, hours_of, in_order, records_of
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
@@ -120,30 +121,20 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(table))
 
 
-class SumPackets(beam.CombineFn):
+class SumPackets(GatherPackets):
     """Adds up the sums and counts of shards; leaves rows of subscribers and rejects behind."""
 
-    def create_accumulator(self) -> list[Packet]:
-        """Nothing yet."""
-        return []
-
-    def add_input(self, mutable_accumulator: list[Packet], element: Packet) -> list[Packet]:
-        """One more shard."""
-        kept = {n: t for n, t in element.tables.items() if n.startswith("sums:")}
-        mutable_accumulator.append(Packet(element.header, kept))
-        return mutable_accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[Packet]]) -> list[Packet]:
-        """Those of several workers."""
-        return [packet for packets in accumulators for packet in packets]
+    def kept(self, packet: Packet) -> Packet:
+        """The sums and counts."""
+        return Packet(packet.header, {n: t for n, t in packet.tables.items() if n.startswith("sums:")})
 
     def compact(self, accumulator: list[Packet]) -> list[Packet]:
         """The sum of what there is."""
         return [add_up(accumulator)]
 
-    def extract_output(self, accumulator: list[Packet]) -> Packet:
+    def together(self, packets: list[Packet]) -> Packet:
         """The sum of all."""
-        return add_up(accumulator)
+        return add_up(packets)
 
 
 def add_up(packets: list[Packet]) -> Packet:
@@ -181,24 +172,12 @@ class _KeepRowsFn(beam.DoFn):
             yield Packet({}, tables)
 
 
-class _GatherFn(beam.CombineFn):
+class _GatherFn(GatherPackets):
     """All shards in one packet, for what looks at all subscribers at once."""
 
-    def create_accumulator(self) -> list[Packet]:
-        return []
-
-    def add_input(self, mutable_accumulator: list[Packet], element: Packet) -> list[Packet]:
-        mutable_accumulator.append(element)
-        return mutable_accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[Packet]]) -> list[Packet]:
-        return [packet for packets in accumulators for packet in packets]
-
-    def extract_output(self, accumulator: list[Packet]) -> Packet:
-        names = {n for p in accumulator for n in p.tables if n in (*_ROWS, "types")}
-        tables = {
-            n: pa.concat_tables([p.tables[n] for p in accumulator if n in p.tables]) for n in sorted(names)
-        }
+    def together(self, packets: list[Packet]) -> Packet:
+        names = {n for p in packets for n in p.tables if n in (*_ROWS, "types")}
+        tables = {n: pa.concat_tables([p.tables[n] for p in packets if n in p.tables]) for n in sorted(names)}
         return Packet({"counts": {}}, tables)
 
 
