@@ -98,9 +98,13 @@ def live() -> ResponseReturnValue:
     names, look = rule_names(), theme(request.args.get("theme"))
     marks = [(at, said) for at, said in _changes() if at > time.time() - SHOWN]
     drawn = {
-        "types": lines(types, marks, "records a second", "Records by type, as they come", look),
+        "types": lines(types, marks, "records a second", "No live records by type yet", look),
         "rules": lines(
-            {names.get(n, n): p for n, p in rules.items()}, marks, "a second", "Promotions by rule", look
+            {names.get(n, n): p for n, p in rules.items()},
+            marks,
+            "a second",
+            "No promotions in a live run yet",
+            look,
         ),
     }
     parts = {"changes": render_template("_changes.html", changes=_changes()[::-1])}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from flask import abort, g, request
+from flask import abort, request
 from flask_login import current_user
 
 from callbeam_io.store import web_accounts
@@ -104,5 +104,4 @@ def may(role: str) -> bool:
 
 def log(action: str, target: str = "", detail: Any = None) -> None:
     """Notes in the audit log that the current user did this."""
-    name = current_user.name if current_user.is_authenticated else g.get("acting", "")
-    web_accounts.log(store(), name, action, target, detail)
+    web_accounts.log(store(), current_user.name, action, target, detail)

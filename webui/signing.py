@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from flask import Flask, Request, g, redirect, request, session, url_for
+from flask import Flask, Request, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user
 
@@ -95,7 +95,6 @@ def begin(user: roles.User, by_link: bool = False) -> None:
     session["until"] = time.time() + services().config.session_hours * 3600
     session["by_link"] = by_link
     login_user(user)
-    g.acting = user.name
     web_accounts.log(store(), user.name, "signed in", _address(), "link" if by_link else None)
 
 

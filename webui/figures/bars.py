@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from webui.figures.style import Figure, Theme, axis, figure, layout
+from webui.figures.style import Figure, Theme, axis, figure, layout, nothing
 from webui.measures import Measure
 from webui.words import hour_span, percent
 
@@ -102,6 +102,8 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
         look: theme.
     """
     known = [rate for _, rate in points if rate is not None]
+    if not known:
+        return nothing(look, "Watching for records from this moment on")
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -121,7 +123,5 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
 
 def rate_now(known: Sequence[float]) -> str:
     """What a chart of rates shows, in words."""
-    if not known:
-        return "Records a second: watching since this moment"
     recent = known[-5:]
     return f"{sum(recent) / len(recent):,.0f} records a second"

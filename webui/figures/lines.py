@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from webui.figures.bars import ticks
-from webui.figures.style import CLEAR, TAG_COLOURS, Figure, Theme, axis, figure, layout
+from webui.figures.style import CLEAR, TAG_COLOURS, Figure, Theme, axis, figure, layout, nothing
 
 SHOWN: Final = len(TAG_COLOURS)
 Points = Sequence[tuple[float, float | None]]
@@ -24,6 +24,8 @@ def lines(
         lead: the title where there is nothing yet.
         look: theme.
     """
+    if not any(series.values()):
+        return nothing(look, lead)
     greatest = sorted(series, key=lambda name: -newest(series[name]))[:SHOWN]
     data = [_line(name, series[name], TAG_COLOURS[i], noun) for i, name in enumerate(greatest)]
     most = max((v for name in greatest for _, v in series[name] if v is not None), default=0)

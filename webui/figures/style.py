@@ -84,6 +84,21 @@ def layout(look: Theme, **more: Any) -> dict[str, Any]:
     }
 
 
+def nothing(look: Theme, said: str) -> Figure:
+    """A figure that only says why it is empty."""
+    note = {
+        "text": said,
+        "showarrow": False,
+        "x": 0.5,
+        "y": 0.5,
+        "xref": "paper",
+        "yref": "paper",
+        "font": {"size": 14, "color": look.ink},
+    }
+    shape = layout(look, xaxis={"visible": False}, yaxis={"visible": False}, annotations=[note])
+    return figure([], shape, said, look)
+
+
 def axis(look: Theme, title: str = "", **more: Any) -> dict[str, Any]:
     """An axis of a figure that stays as it is."""
     return {

@@ -42,7 +42,12 @@
   const fill = (answer) => {
     texts.forEach((e) => { const v = (answer.texts || {})[e.dataset.text]; if (v !== undefined && e.textContent !== v) e.textContent = v; });
     for (const [name, html] of Object.entries(answer.parts || {})) {
-      if (parts[name] && shown[name] !== html) { shown[name] = html; parts[name].innerHTML = html; }
+      const box = parts[name];
+      if (!box || shown[name] === html || box.contains(document.activeElement)) continue; // nobody loses the focus
+      const wrap = box.querySelector(".table-wrap") || box, left = wrap.scrollLeft;
+      shown[name] = html;
+      box.innerHTML = html;
+      (box.querySelector(".table-wrap") || box).scrollLeft = left;
     }
   };
   const ask = async (address) => {
