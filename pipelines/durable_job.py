@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Final
 
 import apache_beam as beam
@@ -19,6 +17,7 @@ from pipelines.durable_graph import build_durable
 from pipelines.flink import FlinkRest
 from pipelines.patience import unless_away
 from pipelines.preflight import PreparedLive
+from pipelines.signals import draining
 
 _POLL: Final = 1.0
 _LOG_EVERY: Final = 30.0
@@ -30,7 +29,7 @@ class DurableJob:
 
     prepared: PreparedLive
     run_id: str
-    _stops: int = 0
+    _told: threading.Event = field(default_factory=threading.Event)
     _trouble: str | None = None
     _error: list[BaseException] = field(default_factory=list)
 
@@ -40,15 +39,15 @@ class DurableJob:
             options=PipelineOptions([*self.prepared.engine.args, f"--job_name={self.job_name}"])
         )
         build_durable(pipeline, self.prepared, self.run_id)
-        previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
-        try:
+        with draining(self._told.set):
             result = pipeline.run()
             engine = threading.Thread(target=self._wait, args=(result,), name="engine", daemon=True)
             engine.start()
-            self._watch(engine)
-        finally:
-            for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
-                signal.signal(number, handler)
+            try:
+                self._watch(engine)
+            except KeyboardInterrupt:
+                self._cancel()
+                raise
 
     @property
     def job_name(self) -> str:
@@ -66,9 +65,6 @@ class DurableJob:
         while engine.is_alive() and not self._ended():
             engine.join(_POLL)
             self._beat(started)
-            if self._stops > 1:
-                self._cancel()
-                raise KeyboardInterrupt
             if time.monotonic() - logged >= _LOG_EVERY:
                 logged = time.monotonic()
                 self._log()
@@ -99,7 +95,7 @@ class DurableJob:
         over = config.stop_seconds is not None and time.monotonic() - started > config.stop_seconds
         read = store.run(self.run_id)["records_read"] or 0
         enough = config.stop_rows is not None and read >= config.stop_rows
-        if over or enough or self._stops:
+        if over or enough or self._told.is_set():
             store.set_control(drain_key(self.run_id), True)
 
     def _cancel(self) -> None:
@@ -120,11 +116,6 @@ class DurableJob:
         trouble = rest.trouble(job)
         line = f"Flink job {job}: {rest.state(job)}, checkpoints {rest.checkpoints(job)}"
         print(line + (f", last trouble: {trouble}" if trouble else ""), file=sys.stderr, flush=True)
-
-    def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self._stops += 1
-        if self._stops == 1:
-            print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Closes the readers, where the engine's worker is this process."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, NoReturn
 
 import apache_beam as beam
@@ -28,6 +26,7 @@ from pipelines.preflight import PreparedLive
 from pipelines.pump import Pump
 from pipelines.resume import find_resumable
 from pipelines.rulebook import BookSpec
+from pipelines.signals import draining
 from pipelines.snapshots import Loaded, Positions, Snapshots, take
 from pipelines.status import LiveStatus
 from pipelines.summary import summary
@@ -109,20 +108,20 @@ class LiveJob:
     prepared: PreparedLive
     run_id: str
     resumed: bool
-    _stops: int = 0
     _seq: int = 0
     _error: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         config = self.prepared.config
         self.state: LiveRun = live_run(self.run_id)
-        self.settings = LiveSettings(
-            self.run_id, config.live_plan(), config.reference, LIVE_SHARDS, 1, durable=False
-        )
         kept = KeptRecords(folder_of(config.output), self.run_id)
         retention = max(config.live_plan().retention, config.keep_records)
-        self.snapshots = Snapshots(self.prepared.store, kept, retention)
+        self.snapshots = Snapshots(self.prepared.store, kept, retention, LIVE_SHARDS)
         loaded = self.snapshots.load() if self.resumed else Loaded(0, {}, {}, {}, False)
+        shards = self.snapshots.shards  # those of the saved state, where there is one
+        self.settings = LiveSettings(
+            self.run_id, config.live_plan(), config.reference, shards, 1, durable=False
+        )
         self._restore(loaded)
         self.reader = self._reader(loaded)
         self.book = self._book()
@@ -187,16 +186,12 @@ class LiveJob:
         result = pipeline.run()
         guard_children(self.prepared.engine.runner)
         engine = threading.Thread(target=self._wait, args=(result,), name="engine", daemon=True)
-        previous = [signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)]
-        try:
+        with draining(self.reader.drain):
             engine.start()
             self._watch(engine)
             if self._error:
                 raise self._error[0]
             self._keep_state()
-        finally:
-            for number, handler in zip((signal.SIGINT, signal.SIGTERM), previous, strict=True):
-                signal.signal(number, handler)
 
     def _wait(self, result: Any) -> None:
         try:
@@ -223,13 +218,6 @@ class LiveJob:
         self.snapshots.wait()
         self.writer.flush()
         self.status.beat()
-
-    def _on_signal(self, _: int, __: FrameType | None) -> None:
-        self._stops += 1
-        if self._stops > 1:
-            raise KeyboardInterrupt
-        print("callbeam: draining; once more to cancel", file=sys.stderr, flush=True)
-        self.reader.drain()
 
     def _save(self, positions: Positions, watermarks: dict[str, int], *, drained: bool = False) -> None:
         """Takes a snapshot and hands it to the writer; what it covers is committed once it is in the store."""

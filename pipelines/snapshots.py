@@ -78,11 +78,13 @@ class Snapshots:
         store: the result store.
         kept: the folder of the run's records.
         retention: seconds behind a shard's watermark that records are kept.
+        shards: number of shards of the run.
     """
 
     store: Store
     kept: KeptRecords
     retention: int
+    shards: int
     saved_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -111,7 +113,12 @@ class Snapshots:
                 state.append(
                     {"shard": number, "kind": kind, "seq": seq, "payload": payload, "created_at": now}
                 )
-        head = {"seq": snapshot.seq, "drained": snapshot.drained, "watermarks": snapshot.watermarks}
+        head = {
+            "seq": snapshot.seq,
+            "shards": self.shards,
+            "drained": snapshot.drained,
+            "watermarks": snapshot.watermarks,
+        }
         run = {"shard": -1, "kind": "run", "seq": 0, "payload": json.dumps(head).encode(), "created_at": now}
         offsets = [
             {"source": source, "split": split, "offset": json.dumps(position), "updated_at": now}
@@ -180,6 +187,7 @@ class Snapshots:
         head = next((json.loads(r["payload"]) for r in state if r["kind"] == "run"), None)
         if head is None:
             return Loaded(0, {}, {}, {}, False)
+        self.shards = head["shards"]
         positions = {
             (r["source"], r["split"]): json.loads(r["offset"])
             for r in self.store.rows("source_offsets", run_id)
