@@ -16,15 +16,17 @@ REQUIRES = [
     "sqlalchemy>=2.1,<3",
     "tqdm>=4.66,<5",
     "tzdata>=2025.1",
-    "bootstrap-flask>=2.5,<3",
+    "bootstrap-flask>=2.6,<3",
     "django-js-lib-htmx==2.0.3.1",
     "flask>=3.1,<4",
     "flask-login>=0.6.3,<0.7",
-    "flask-wtf>=1.2,<2",
+    "flask-swagger-ui>=5.34,<6",
+    "flask-wtf>=1.3,<2",
     "geo-intel-offline>=1.5,<2",
     "plotly>=7.1,<8",
     "prometheus-client>=0.21,<1",
-    "waitress>=3,<4",
+    "waitress>=3.0.2,<4",
+    "wtforms>=3.2,<4",
 ]
 GCP = ["apache-beam[gcp]==2.77.*", "google-cloud-pubsub>=2.30,<3"]
 KAFKA = ["confluent-kafka>=2.10,<3"]
@@ -33,6 +35,7 @@ DEV = [
     "duckdb>=2,<3",
     "hypothesis>=6.130,<7",
     "mypy>=2,<3",
+    "playwright>=1.50,<2",
     "pytest>=9,<10",
     "pytest-timeout>=2.4,<3",
     "ruff>=0.15,<1",
