@@ -15,6 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from callbeam_io.store import open_store
+from pipelines import rules
 from transforms.columns.windows import parse_duration
 from transforms.errors import RequestError
 
@@ -30,20 +32,49 @@ class Part:
     quiet: bool = True
 
 
+EXAMPLES: Final = Path(__file__).parents[1] / "docs" / "examples"
+_PANE: Final = "2h"
+
+
+def store_url(folder: Path) -> str:
+    """The demonstration's result store."""
+    return f"sqlite:///{folder}/callbeam.db"
+
+
+def _types() -> list[str]:
+    """The business types that the shipped rules speak of, where the examples are there."""
+    path = EXAMPLES / "business_types_finance.csv"
+    return ["--business_types", str(path)] if path.is_file() else []
+
+
 def parts(folder: Path, port: int, people: int) -> list[Part]:
     """The three processes, in the order of their start."""
-    landing, tables, store = folder / "in", folder / "live.csv", f"sqlite:///{folder}/callbeam.db"
-    generate = (
-        "pipelines.generate", "--output", f"dir://{landing}", "--tables", str(tables), "--people", str(people),
-        "--days", "30", "--speed", "1440",
-    )  # fmt: skip
-    run = (
-        "pipelines.run", "--streaming", "--fresh", "--input", f"dir://{landing}", "--output", store,
-        "--directory", str(folder / "live.directory.csv"), "--window", "sliding:1d/2h", "--pane", "2h",
-        "--max_ahead", "none", "--allowed_lateness", "1h", "--early_every", "1s",
-    )  # fmt: skip
-    web = ("webui", "--store", store, "--port", str(port), "--link")
-    return [Part("generator", generate), Part("pipeline", run), Part("web", web, quiet=False)]
+    landing, store = f"dir://{folder / 'in'}", store_url(folder)
+    generate = [
+        "pipelines.generate", "--output", landing, "--tables", str(folder / "live.csv"), "--people", str(people),
+        "--days", "30", "--speed", "1440", "--settings", store, *_types(),
+    ]  # fmt: skip
+    run = [
+        "pipelines.run", "--streaming", "--fresh", "--input", landing, "--output", store,
+        "--directory", str(folder / "live.directory.csv"), "--consent", str(folder / "live.consent.csv"),
+        "--window", "sliding:1d/2h", "--pane", _PANE, "--max_ahead", "none", "--allowed_lateness", "1h",
+        "--early_every", "1s", *_types(),
+    ]  # fmt: skip
+    web = ["webui", "--store", store, "--port", str(port), "--link"]
+    return [
+        Part("generator", tuple(generate)),
+        Part("pipeline", tuple(run)),
+        Part("web", tuple(web), quiet=False),
+    ]
+
+
+def prepare(folder: Path) -> None:
+    """The folder, the store and the shipped rules in it."""
+    (folder / "in").mkdir(parents=True, exist_ok=True)
+    open_store(store_url(folder)).close()
+    rules_file = EXAMPLES / "rules.json"
+    if rules_file.is_file():
+        rules.main(["add", str(rules_file), "--store", store_url(folder), "--pane", _PANE, *_types()])
 
 
 def parts_names() -> list[str]:
@@ -60,8 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"callbeam: {error}", file=sys.stderr)
         return 2
     folder = Path(flags.folder).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "in").mkdir(exist_ok=True)
+    prepare(folder)
     signal.signal(signal.SIGTERM, _as_interrupt)
     running: list[subprocess.Popen[bytes]] = []
     try:
@@ -69,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for part in parts(folder, int(flags.port), int(flags.people)):
                 running.append(_start(part, folder, logs))
                 if part.name == "generator":
-                    _wait_for(folder / "live.directory.csv", running[0])
+                    _wait_for(folder / "live.truth.csv", running[0])  # the last of its tables
             print(f"logs: {folder}/*.log; Ctrl-C stops all three", flush=True)
             return _watch(running, seconds)
     except KeyboardInterrupt:
