@@ -34,6 +34,7 @@ POSTGRES = ["psycopg[binary]>=3.2,<4"]
 DEV = [
     "duckdb>=2,<3",
     "hypothesis>=6.130,<7",
+    "jsonschema>=4,<5",
     "mypy>=2,<3",
     "playwright>=1.50,<2",
     "pytest>=9,<10",

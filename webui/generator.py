@@ -61,7 +61,7 @@ def settings() -> dict[str, str]:
 
 
 def _save(now: dict[str, str], wanted: dict[str, str]) -> None:
-    changed = {n: wanted.get(n, "as started") for n in {*now, *wanted} if now.get(n) != wanted.get(n)}
+    changed = {n: wanted.get(n, "as started") for n in {**wanted, **now} if now.get(n) != wanted.get(n)}
     if not changed:
         flash("Nothing was changed.", "info")
         return

@@ -49,6 +49,9 @@ def _parse(column: pl.Series, scale: int, most: int) -> Amounts:
         empty |= (column == "").fill_null(value=False).to_numpy()
     numbers = column.cast(pl.Float64, strict=False)
     read = numbers.is_finite().fill_null(value=False).to_numpy()
+    if column.dtype == pl.String:  # digits of a number that is beyond a double: too large, or negative
+        beyond = numbers.is_infinite() & column.str.contains(r"\d")
+        read = read | beyond.fill_null(value=False).to_numpy()
     return _checked(numbers.fill_null(0).to_numpy() * scale, empty, read, scale, most, column)
 
 

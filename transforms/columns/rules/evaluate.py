@@ -83,9 +83,20 @@ def evaluate(
     look = min(turn.look for turn in turns)
     table = build(interactions, context, pane, look, upto // pane, widest)
     scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
+    return _decide_all(turns, leaves, scene, memory, only or {})
+
+
+def _decide_all(
+    turns: Sequence[Turn],
+    leaves: Sequence[dict[str, Leaf]],
+    scene: Scene,
+    memory: Memory,
+    only: Mapping[int, Ints],
+) -> tuple[Firings, Memory]:
+    """The firings of all turns, and the memory after them."""
     found, changed = [], dict[str, RuleMemory]()
     for turn, of_rule in zip(turns, leaves, strict=True):
-        mine = (only or {}).get(turn.position)
+        mine = only.get(turn.position)
         if mine is not None and not len(mine) and not turn.begins:
             continue
         rule_id = turn.active.rule.rule_id
