@@ -8,18 +8,21 @@ from typing import Any
 
 import messy
 import pytest
-from callbeam_io.store import open_store
 from list_feed import ListFeed
 from test_pipelines_live import prepared
 from test_pipelines_run import run, write_directory
 
+from callbeam_io.store import open_store
 from pipelines.live import run_live
 from pipelines.run import main
 
 RULES: list[dict[str, Any]] = [
     {
         "name": "Abroad",
-        "when": {"combinator": "and", "rules": [{"field": "international", "operator": ">=", "value": 3, "window": "2d"}]},
+        "when": {
+            "combinator": "and",
+            "rules": [{"field": "international", "operator": ">=", "value": 3, "window": "2d"}],
+        },
         "offer": {"code": "LD"},
         "limits": {"repeat": "on_reentry", "cooldown": "1d"},
         "control_share": 0.2,
@@ -30,7 +33,10 @@ RULES: list[dict[str, Any]] = [
         "when": {
             "combinator": "or",
             "rules": [
-                {"field": "interactions", "operator": ">=", "value": 2, "window": "12h", "where": {"business_type": ["Banking"]}},
+                {
+                    "field": "interactions", "operator": ">=", "value": 2, "window": "12h",
+                    "where": {"business_type": ["Banking"]},
+                },
                 {"field": "tag", "operator": "=", "value": "Education", "window": "2d"},
             ],
         },
@@ -50,8 +56,7 @@ def rules_file(folder: Path) -> Path:
 def promotions(url: str) -> list[tuple[Any, ...]]:
     rows = open_store(url).rows("promotions")
     return sorted(
-        tuple(v for k, v in r.items() if k not in ("run_id", "features")) + (str(r["features"]),)
-        for r in rows
+        (*(v for k, v in r.items() if k not in ("run_id", "features")), str(r["features"])) for r in rows
     )
 
 

@@ -64,10 +64,8 @@ def evaluate(
             first record.
         pane: length of a pane in seconds; every window has to be a multiple of it.
         memory: from the call that ended at ``after``; empty at first.
-        late: which interactions have arrived since the call that ended at ``after`` but start before it. They
-            count at later pane ends only.
-        only: per position of a rule the subscribers (ascending codes) for whom it may fire in this call, known
-            from elsewhere; rules that are not named are worked out for everybody.
+        late: which interactions arrived since that call but start before ``after``: they count later only.
+        only: per position of a rule the subscribers (ascending codes) for whom it may fire; others: everybody.
 
     Returns:
         The firings and the memory for the next call.
