@@ -47,7 +47,6 @@ def test_spans_are_sets(a, b, c):
     assert numbers_of(x) == a
     assert numbers_of(sp.complement(x, SIZE)) == set(range(SIZE)) - a
     assert numbers_of(sp.intersect(x, y)) == a & b
-    assert numbers_of(sp.minus(x, y, SIZE)) == a - b
     assert numbers_of(sp.unite([x, y, z])) == a | b | c
     assert numbers_of(sp.everything(SIZE)) == set(range(SIZE))
 

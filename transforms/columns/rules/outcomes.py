@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -211,8 +211,3 @@ def control_number(rule_id: str, subscriber: str) -> float:
 def plain_texts(codes: Ints) -> list[str]:
     """E.164 texts of party codes that are numbers."""
     return [f"+{code}" for code in codes.tolist()]
-
-
-def counted(outcome: NDArray[np.uint8]) -> Mapping[str, int]:
-    """How many firings have each outcome."""
-    return dict(zip(OUTCOMES, np.bincount(outcome, minlength=len(OUTCOMES)).tolist(), strict=True))

@@ -80,8 +80,3 @@ def unite(sets: list[Spans]) -> Spans:
     end = np.concatenate([s.end for s in filled])
     order = np.argsort(start, kind="stable")
     return merged(start[order], np.maximum.accumulate(end[order]))
-
-
-def minus(a: Spans, b: Spans, size: int) -> Spans:
-    """The numbers of ``a`` that are not in ``b``."""
-    return intersect(a, complement(b, size)) if a.size and b.size else a
