@@ -145,6 +145,7 @@ class Decider:
         self.contacts = Contacts()
         self.texts: dict[int, str] = {}
         self.without = 0
+        self._dropped = _NEVER  # what started before this second is kept as counts only
 
     @property
     def decided(self) -> int:
@@ -188,6 +189,7 @@ class Decider:
         oldest = min((int(b.rows.start.min()) for b in self.history.blocks if len(b)), default=horizon)
         if oldest < horizon - self.keep // 8:
             hours = zone_hours(context, self.settings.default_zone)
+            self._dropped = horizon
             self.history = self.history.drop_before(horizon, hours, len(self.types.names))
 
     def saved(self) -> dict[str, pa.Table]:
@@ -197,7 +199,13 @@ class Decider:
             "rule_memory": self.memory.to_arrow(),
             "rule_contacts": pa.Table.from_batches([self.contacts.to_arrow()]),
             "rule_people": pa.table({"codes": people.codes, "first": people.first}),
-            "rule_state": pa.table({"decided": [self.history.decided], "without": [self.without]}),
+            "rule_state": pa.table(
+                {
+                    "decided": [self.history.decided],
+                    "without": [self.without],
+                    "dropped": [self._dropped],
+                }
+            ),
         }
         if people.older is not None:
             tables["rule_older"] = pa.Table.from_batches([people.older.to_arrow()])
@@ -213,11 +221,10 @@ class Decider:
         state = saved["rule_state"].to_pylist()[0]
         self.without = state["without"]
         self.texts = text_parties(log)
-        decided = state["decided"]
+        self._dropped = state["dropped"]
         rows = from_records(log)
-        if decided is not None:
-            rows = rows.take(rows.start >= decided - self.keep)
-        self.history = with_interactions(rows, people, decided)
+        rows = rows.take(rows.start >= self._dropped)
+        self.history = with_interactions(rows, people, state["decided"])
 
 
 def with_interactions(rows: Interactions, people: People, decided: int | None) -> History:

@@ -45,7 +45,9 @@ class LivePlan:
     @property
     def retention(self) -> int:
         """How long records are kept, in seconds of event time behind the watermark."""
-        return max(self.lateness + self.subscriber_window.size, self.history)
+        # Rules let go of interactions in steps of an eighth of their history, behind what they have decided.
+        delay = self.rules.delay if self.rules else 0
+        return max(self.lateness + self.subscriber_window.size, self.history + self.history // 8 + delay)
 
 
 @dataclass
