@@ -7,11 +7,12 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
 
+from callbeam_io.sources.feeds import Feed
 from callbeam_io.sources.registry import is_live
 from pipelines.reference import ReferenceSpec
 from pipelines.rulebook import rule_settings
@@ -24,22 +25,6 @@ from transforms.errors import OptionError
 from transforms.schema import EXTRA_TEMPLATES, TEMPLATES
 
 LIVE_SUBSCRIBER_WINDOW = "sliding:60s/5s"
-
-
-class FeedTraits(Protocol):
-    """What the configuration wants to know of a live feed."""
-
-    @property
-    def name(self) -> str:
-        """The input without secrets."""
-
-    @property
-    def lateness(self) -> int:
-        """Default of ``--allowed_lateness`` in seconds."""
-
-    @property
-    def accelerated(self) -> bool:
-        """Whether stamps run ahead of the clock by design."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +60,7 @@ class RunConfig:
     stop_seconds: int | None
     stop_rows: int | None
 
-    def for_feeds(self, feeds: Sequence[FeedTraits]) -> RunConfig:
+    def for_feeds(self, feeds: Sequence[Feed]) -> RunConfig:
         """The same with what follows from the feeds: the greatest default lateness, no limit of the future for
         accelerated input."""
         lateness = self.lateness if self.lateness is not None else max(f.lateness for f in feeds)

@@ -77,11 +77,6 @@ def prepare(folder: Path) -> None:
         rules.main(["add", str(rules_file), "--store", store_url(folder), "--pane", _PANE, *_types()])
 
 
-def parts_names() -> list[str]:
-    """The names of the processes, in the order of their start."""
-    return [part.name for part in parts(Path(), 0, 0)]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Starts all three and stops all three at Ctrl-C, or when one of them ends by itself."""
     flags = _parser().parse_args(argv)
@@ -93,13 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(flags.folder).resolve()
     prepare(folder)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    running: list[subprocess.Popen[bytes]] = []
+    running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         with ExitStack() as logs:
             for part in parts(folder, int(flags.port), int(flags.people)):
-                running.append(_start(part, folder, logs))
+                running[part.name] = _start(part, folder, logs)
                 if part.name == "generator":
-                    _wait_for(folder / "live.truth.csv", running[0])  # the last of its tables
+                    _wait_for(folder / "live.truth.csv", running[part.name])  # the last of its tables
             print(f"logs: {folder}/*.log; Ctrl-C stops all three", flush=True)
             return _watch(running, seconds)
     except KeyboardInterrupt:
@@ -130,24 +125,23 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
-def _watch(running: list[subprocess.Popen[bytes]], seconds: int | None) -> int:
+def _watch(running: dict[str, subprocess.Popen[bytes]], seconds: int | None) -> int:
     end = None if seconds is None else time.monotonic() + seconds
     while end is None or time.monotonic() < end:
-        for process in running:
+        for name, process in running.items():
             if process.poll() is not None:
-                name = parts_names()[running.index(process)]
                 print(f"callbeam: the {name} ended with status {process.returncode}", file=sys.stderr)
                 return 1
         time.sleep(0.2)
     return 0
 
 
-def _stop(running: list[subprocess.Popen[bytes]]) -> None:
+def _stop(running: dict[str, subprocess.Popen[bytes]]) -> None:
     """Asks each to end, the generator first; kills what does not."""
-    for process in running:
+    for process in running.values():
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-    for process in running:
+    for process in running.values():
         try:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:

@@ -14,6 +14,7 @@ from callbeam_io.store import Store, writer_for
 from pipelines.rulebook import FROM_STORE, BookSpec, read_consent, rules_of_store, seconds_of
 from transforms.columns.decisions import RuleBook, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
+from transforms.columns.rules.outcomes import Consent
 from transforms.columns.windows import time_text
 from transforms.errors import CallbeamError
 from transforms.registry import LiveRun
@@ -49,6 +50,7 @@ class LiveBook:
     types: BusinessTypes
     pane: int
     _wanted: Known | None = None
+    _consent: Consent | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self, *, resumed: bool) -> None:
@@ -77,15 +79,20 @@ class LiveBook:
         while not self._stop.wait(_EVERY):
             try:
                 rules = rules_of_store(self.store, self.types, self.pane)
-                consent = read_consent(self.store, default=self.spec.consent_default)
+                if rules or self.run.book.rules:  # a million consents are not read for nothing
+                    self._consent = read_consent(self.store, default=self.spec.consent_default)
             except CallbeamError as error:  # the store is away for a moment: what is on stays on
                 _LOGGER.warning("rules could not be read: %s", error)
                 continue
-            self.run.book = replace(self.run.book, consent=consent)
             self._wanted = {(rule.rule_id, version): rule for rule, version in rules}
 
     def turn(self, watermark: int | None) -> None:
-        """Switches rules on and off at the next pane end after a watermark (microseconds)."""
+        """Switches rules on and off at the next pane end after a watermark (microseconds).
+
+        Only here the book changes, on the pump's thread: two threads would undo each other's changes.
+        """
+        if self._consent is not None and self._consent is not self.run.book.consent:
+            self.run.book = replace(self.run.book, consent=self._consent)
         wanted = self._wanted
         if wanted is None or watermark is None:
             return
