@@ -12,7 +12,7 @@ from stores import store_fixture, url_fixture  # noqa: F401
 
 from callbeam_io.store import TABLES, Store, open_store
 from callbeam_io.store.engines import make_engine, parse_url, shown
-from callbeam_io.store.migrations import migrate
+from callbeam_io.store.migrations import SCHEMA_VERSION, migrate
 from callbeam_io.store.tables import RUN_TABLES, key_names
 from transforms.errors import OptionError
 from transforms.schema import TABLE_KEYS, TABLE_VALUES
@@ -32,7 +32,7 @@ def test_run_tables_are_those_with_a_run_id() -> None:
 
 def test_a_new_store_has_every_table(store: Store) -> None:
     assert set(inspect(store.engine).get_table_names()) == set(TABLES)
-    assert [row["version"] for row in store.rows("schema_version")] == [1]
+    assert [row["version"] for row in store.rows("schema_version")] == [SCHEMA_VERSION]
 
 
 def test_opening_again_changes_nothing(store_url: str) -> None:
@@ -47,21 +47,51 @@ def test_a_store_of_a_newer_version_is_refused_with_what_to_do(store_url: str) -
     with store.writing() as connection:
         connection.execute(TABLES["schema_version"].insert().values(version=99))
     store.close()
-    with pytest.raises(OptionError, match=r"schema version 99.*at most 1.*update callbeam"):
+    with pytest.raises(OptionError, match=r"schema version 99.*at most [0-9]+.*update callbeam"):
         open_store(store_url)
 
 
 def test_migrations_run_in_order_and_once(store_url: str) -> None:
     store = open_store(store_url)
+    first, second = SCHEMA_VERSION + 1, SCHEMA_VERSION + 2
     steps = {
-        2: lambda c: c.execute(text("ALTER TABLE regions ADD COLUMN two TEXT")),
-        3: lambda c: c.execute(text("ALTER TABLE regions ADD COLUMN three TEXT")),
+        first: lambda c: c.execute(text("ALTER TABLE regions ADD COLUMN two TEXT")),
+        second: lambda c: c.execute(text("ALTER TABLE regions ADD COLUMN three TEXT")),
     }
     for _ in range(2):
-        migrate(store.engine, migrations=steps, version=3)
+        migrate(store.engine, migrations=steps, version=second)
     assert [c["name"] for c in inspect(store.engine).get_columns("regions")][-2:] == ["two", "three"]
-    assert [row["version"] for row in store.rows("schema_version")] == [1, 2, 3]
+    assert [row["version"] for row in store.rows("schema_version")] == [SCHEMA_VERSION, first, second]
     store.close()
+
+
+def test_a_store_of_the_first_version_becomes_as_a_new_one(store_url: str) -> None:
+    """The tables of version 1, as they were: what came later is taken away by hand."""
+    store = open_store(store_url)
+    new = _described(store)
+    later = {"rules": ["sentence"], "rule_versions": ["sentence"]}
+    later["deliveries"] = ["run_id", "due_at", "expires_at", "attempts", "next_at", "detail"]
+    with store.writing() as connection:
+        for table, columns in later.items():
+            for column in columns:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        for table in ("run_samples", "state_changes", "jobs"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE schema_version SET version = 1"))
+    assert _described(store) != new
+    store.close()
+    store = open_store(store_url)
+    assert _described(store) == new
+    store.close()
+
+
+def _described(store: Store) -> dict[str, list[tuple[str, str, bool]]]:
+    """Name, type and nullability of every column of every table."""
+    found = inspect(store.engine)
+    return {
+        table: [(c["name"], repr(c["type"]), c["nullable"]) for c in found.get_columns(table)]
+        for table in sorted(found.get_table_names())
+    }
 
 
 def test_a_migration_that_fails_leaves_the_old_version(store_url: str) -> None:
@@ -72,7 +102,7 @@ def test_a_migration_that_fails_leaves_the_old_version(store_url: str) -> None:
         raise RuntimeError("half-way")
 
     with pytest.raises(RuntimeError):
-        migrate(store.engine, migrations={2: broken}, version=2)
+        migrate(store.engine, migrations={SCHEMA_VERSION + 1: broken}, version=SCHEMA_VERSION + 1)
     assert "two" not in [c["name"] for c in inspect(store.engine).get_columns("regions")]
     assert store.count("schema_version") == 1
     store.close()

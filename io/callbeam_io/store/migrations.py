@@ -15,7 +15,44 @@ from transforms.errors import OptionError
 
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: Final[Mapping[int, Migration]] = {}
+
+def _second(connection: Connection) -> None:
+    """Deliveries with their attempts, rules in words, samples, changes of state, jobs of the web app."""
+    key = 'VARCHAR COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
+    added = {
+        "rules": [f"sentence {key}"],
+        "rule_versions": [f"sentence {key}"],
+        "deliveries": [
+            *(f"{name} {key}" for name in ("run_id", "due_at", "expires_at")),
+            "attempts BIGINT",
+            *(f"{name} {key}" for name in ("next_at", "detail")),
+        ],
+    }
+    for table, columns in added.items():
+        for column in columns:
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(
+        text(
+            f"CREATE TABLE run_samples (run_id {key} NOT NULL, at {key} NOT NULL, figures TEXT, "
+            "PRIMARY KEY (run_id, at))"
+        )
+    )
+    connection.execute(
+        text(
+            f"CREATE TABLE state_changes (at {key} NOT NULL, state {key}, detail {key}, run_id {key}, "
+            "PRIMARY KEY (at))"
+        )
+    )
+    connection.execute(
+        text(
+            f"CREATE TABLE jobs (job_id {key} NOT NULL, kind {key}, state {key}, command TEXT, "
+            f"created_at {key}, created_by {key}, started_at {key}, finished_at {key}, pid BIGINT, "
+            f"run_id {key}, log {key}, error {key}, PRIMARY KEY (job_id))"
+        )
+    )
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = {2: _second}
 """Version n -> the function that brings a store of version n - 1 there, with plain SQL of that time.
 
 A new store is made from `tables` and has the newest version at once. A change of `tables` is a new version:

@@ -14,6 +14,13 @@ from transforms.schema import TABLE_KEYS, TABLE_VALUES
 METADATA: Final = MetaData()
 
 _RULE = "name text, enabled bool, priority int, definition json, created_at time, created_by text"
+_DELIVERY = (
+    "state text, at time, run_id text, due_at time, expires_at time, attempts int, next_at time, detail text"
+)
+_JOB = (
+    "kind text, state text, command json, created_at time, created_by text, started_at time,"
+    "finished_at time, pid int, run_id text, log text, error text"
+)
 
 _OTHERS: Final[dict[str, tuple[str, str]]] = {
     "runs": (
@@ -23,14 +30,14 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
         "records_conflicting int, records_late int, decided_without int, watermark time, error text,"
         "live json, pruned_at time",
     ),
-    "rules": ("rule_id text", f"{_RULE}, version int, error text"),
-    "rule_versions": ("rule_id text, version int", _RULE),
+    "rules": ("rule_id text", f"{_RULE}, version int, error text, sentence text"),
+    "rule_versions": ("rule_id text, version int", f"{_RULE}, sentence text"),
     "rule_activations": ("run_id text, rule_id text, version int, active_from time", "active_to time"),
     "promotions": (
         "run_id text, rule_id text, subscriber text, decided_at time",
         "rule_version int, offer_code text, outcome text, features json, contact_at time",
     ),
-    "deliveries": ("rule_id text, subscriber text, decided_at time", "state text, at time"),
+    "deliveries": ("rule_id text, subscriber text, decided_at time", _DELIVERY),
     "consent": ("subscriber text, at time", "opted_in bool, source text"),
     "suppressed": ("subscriber text, at time", "reason text"),
     "users": (
@@ -44,13 +51,18 @@ _OTHERS: Final[dict[str, tuple[str, str]]] = {
     ),
     "shard_state": ("run_id text, shard int, kind text, seq int", "payload bytes, created_at time"),
     "record_files": ("run_id text, path text", "shard int, seq int, rows int, first int, last int"),
+    "run_samples": ("run_id text, at time", "figures json"),
+    "state_changes": ("at time", "state text, detail text, run_id text"),
+    "jobs": ("job_id text", _JOB),
     "control": ("name text", "value json, updated_at time"),
     "schema_version": ("version int", "applied_at time"),
 }
 """The other tables: key columns, other columns, each with its kind. ``runs.live`` holds the live numbers of a
 streaming run, ``record_files`` the files of kept records that count; ``runs.pruned_at`` marks a run that is
 being deleted; ``rules.version`` is the version that the row is a copy of; ``rules.error`` says why a rule was
-switched off."""
+switched off; ``sentence`` is the rule in words. ``run_samples`` holds what a streaming run counted since the
+sample before, ``state_changes`` when the pipeline became live, stalled or stopped, ``jobs`` the commands that
+were started from the web app."""
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -84,7 +96,7 @@ Table(
 TABLES: Final[dict[str, Table]] = dict(METADATA.tables)
 """Every table by its name; a column's ``info["kind"]`` names its kind."""
 
-RUN_TABLES: Final = tuple(n for n, t in TABLES.items() if "run_id" in t.c and n != "runs")
+RUN_TABLES: Final = tuple(n for n, t in TABLES.items() if "run_id" in t.primary_key.columns and n != "runs")
 """The tables whose rows belong to one run."""
 
 INSERT_ONLY: Final = frozenset({"promotions"})
