@@ -4,6 +4,7 @@
 .PHONY: help setup run demo servers test check bench
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 INSTALLED := .venv/.installed
 EXTRAS := gcp,kafka,postgres,dev
 
@@ -36,13 +37,13 @@ servers: setup  ## the real servers for the tests: Kafka, Pub/Sub, Prism, Flink,
 	@$(BIN)/python tests/servers/fetch.py
 
 test: setup  ## every test that this machine can run; the others by name, and what they need
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: setup  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 bench: setup  ## the benchmark tables
 	$(BIN)/python tests/bench_batch.py

@@ -39,6 +39,7 @@ DEV = [
     "playwright>=1.50,<2",
     "pytest>=9,<10",
     "pytest-timeout>=2.4,<3",
+    "pytest-xdist>=3.6,<4",
     "ruff>=0.15,<1",
 ]
 

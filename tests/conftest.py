@@ -75,11 +75,16 @@ def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator["FlinkCl
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by the servers they use, and puts them last, server by server: quick tests first."""
+    """Marks tests by the servers they use, and puts them last, server by server: quick tests first.
+
+    Tests in several processes: those of one server are one group, so that each server is started once.
+    """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
+        if (place := _place(item)) >= 0 and SERVERS[place] != "browser":
+            item.add_marker(pytest.mark.xdist_group(SERVERS[place]))
     items.sort(key=_place)
 
 

@@ -11,6 +11,7 @@ from stores import calls, hours, new_run, store_fixture, url_fixture  # noqa: F4
 
 from callbeam_io.store import TABLES, BackgroundWriter, Store, close_writers, open_store, writer_for
 from callbeam_io.store import background as module
+from callbeam_io.store.migrations import SCHEMA_VERSION
 from transforms.errors import StoreError
 
 
@@ -141,7 +142,7 @@ def test_a_failure_is_raised_by_everything_after_it(
     run_id = new_run(store)
 
     def fail(connection: Connection) -> None:
-        connection.execute(insert(TABLES["schema_version"]).values(version=1))
+        connection.execute(insert(TABLES["schema_version"]).values(version=SCHEMA_VERSION))
 
     writer.put(run_id, {"duration_by_hour": hours(1)}, also=fail)
     for _ in range(2):
@@ -194,7 +195,7 @@ def test_patience_is_for_what_mends(
             raise DBAPIError("", None, full)
 
     def never_right(connection: Connection) -> None:
-        connection.execute(insert(TABLES["schema_version"]).values(version=1))
+        connection.execute(insert(TABLES["schema_version"]).values(version=SCHEMA_VERSION))
 
     assert writer_for(store_url, patient=True) is writer
     writer.put(run_id, {"duration_by_hour": hours(1)}, also=full_at_first)
