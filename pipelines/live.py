@@ -218,6 +218,7 @@ class LiveJob:
         self.snapshots.wait()
         self.writer.flush()
         self.status.beat()
+        self.status.sample()
 
     def _save(self, positions: Positions, watermarks: dict[str, int], *, drained: bool = False) -> None:
         """Takes a snapshot and hands it to the writer; what it covers is committed once it is in the store."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from callbeam_io.sources.live import LiveReader
 from callbeam_io.store import BackgroundWriter, Store
 from pipelines.patience import unless_away
+from pipelines.samples import Samples, totals_of
 from pipelines.snapshots import Snapshots
 from transforms.registry import LiveRun
 
@@ -47,6 +48,7 @@ class LiveStatus:
         self._last: str | None = None
         self._shown: str | None = None
         self.rate = 0.0
+        self.samples = Samples(self.store, self.run_id, lambda: totals_of(self.state))
 
     @property
     def trouble(self) -> str | None:
@@ -70,6 +72,8 @@ class LiveStatus:
             self.rate = (self.reader.rows - self._rows) / (now - self._beat)
             self._beat, self._rows = now, self.reader.rows
             self.beat()
+            if self.samples.due:
+                self.sample()
             if sys.stderr.isatty():
                 print(f"\r\033[K{self.line()}", end="", file=sys.stderr, flush=True)
         if not sys.stderr.isatty() and now - self._log >= LOG_EVERY:
@@ -83,6 +87,18 @@ class LiveStatus:
         if mark is not None:
             values["watermark"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(mark // _MICROS))
         self._away = unless_away(lambda: self.store.update_run(self.run_id, **values))
+
+    def sample(self) -> None:
+        """A row of ``run_samples`` for what came since the one before."""
+        self._away = self.samples.take(self.behind, None) or self._away
+
+    @property
+    def behind(self) -> float | None:
+        """Seconds that the watermark is behind the clock; None where stamps run ahead of it by design."""
+        mark = self.reader.watermark
+        if mark is None or any(f.feed.accelerated for f in self.reader.feeds):
+            return None
+        return round(time.time() - mark / _MICROS, 1)
 
     def numbers(self) -> dict[str, Any]:
         """What a page or a metric shows; JSON values."""

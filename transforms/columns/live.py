@@ -68,6 +68,7 @@ class LiveShard:
         self._fresh: list[Records] = []
         self.watermark = self.floor = _NEVER
         self.greatest = _NEVER
+        self.by_type = np.zeros(len(self.reference.types.names), np.int64)  # taken in by this process
         self.marks: dict[str, int | None] = {}
         self.floors: dict[str, int | None] = {}
         self.version = self.entries = 0  # of the engine's copy, see `transforms.durable`
@@ -90,6 +91,7 @@ class LiveShard:
         self.counts["duplicate"] += len(records) - len(kept)
         self.counts["conflicting"] += conflicting
         self._count(kept)
+        self.by_type += np.bincount(kept.called_type, minlength=len(self.by_type))
         if len(kept):
             self._fresh.append(kept)
             if self.decider is not None:

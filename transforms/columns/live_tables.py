@@ -35,12 +35,14 @@ class Decisions:
     Attributes:
         shards: number of shards.
         offered: promotions offered so far by rule.
+        outcomes: firings that this process let go, by rule and outcome; replaced as a whole.
         floor: second of the last pane end whose promotions are in the store already: after a restart, rows at
             or before it are dropped.
     """
 
     shards: int
     offered: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
     floor: int = -(1 << 62)
 
     def __post_init__(self) -> None:
@@ -67,7 +69,15 @@ class Decisions:
         if not out.num_rows:
             return None
         out, self.offered = apply_max_total(out, limits, self.offered)
+        self._note(out)
         return out
+
+    def _note(self, rows: pa.Table) -> None:
+        found = pl.DataFrame(pl.from_arrow(rows.select(["rule_id", "outcome"])))
+        outcomes = dict(self.outcomes)
+        for rule_id, outcome, n in found.group_by("rule_id", "outcome").len().iter_rows():
+            outcomes[rule_id, outcome] = outcomes.get((rule_id, outcome), 0) + n
+        self.outcomes = outcomes
 
 
 @dataclass
