@@ -1,0 +1,35 @@
+"""``python -m pipelines.rule_service --store URL``: questions on standard input, answers on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from callbeam_io.store import open_store
+from pipelines.rule_service.desk import Desk
+from pipelines.rule_service.wire import serve
+from transforms.errors import CallbeamError, RequestError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answers until standard input ends; 2: there is no such store, 1: it failed."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.rule_service", description=__doc__)
+    parser.add_argument("--store", required=True, help="URL of the result store")
+    flags = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints must not stand between the answers
+    try:
+        desk = Desk(open_store(flags.store, create=False), flags.store)
+    except CallbeamError as error:
+        print(f"callbeam: {error}", file=sys.stderr)
+        return 2 if isinstance(error, RequestError) else 1
+    serve(desk.operations(), sys.stdin.buffer, answers)
+    os._exit(0)  # a count that is under way is of no use to anybody any more
+
+
+if __name__ == "__main__":
+    sys.exit(main())
