@@ -20,9 +20,11 @@ REQUIRES = [
     "django-js-lib-htmx==2.0.3.1",
     "flask>=3.1,<4",
     "flask-login>=0.6.3,<0.7",
+    "flask-smorest>=0.47,<0.48",
     "flask-swagger-ui>=5.34,<6",
     "flask-wtf>=1.3,<2",
     "geo-intel-offline>=1.5,<2",
+    "marshmallow>=4,<5",
     "plotly>=7.1,<8",
     "prometheus-client>=0.21,<1",
     "waitress>=3.0.2,<4",
@@ -32,6 +34,7 @@ GCP = ["apache-beam[gcp]==2.77.*", "google-cloud-pubsub>=2.30,<3"]
 KAFKA = ["confluent-kafka>=2.10,<3"]
 POSTGRES = ["psycopg[binary]>=3.2,<4"]
 DEV = [
+    "axe-playwright-python>=0.1.4,<0.2",
     "duckdb>=2,<3",
     "hypothesis>=6.130,<7",
     "jsonschema>=4,<5",
@@ -41,6 +44,7 @@ DEV = [
     "pytest-timeout>=2.4,<3",
     "pytest-xdist>=3.6,<4",
     "ruff>=0.15,<1",
+    "schemathesis>=4,<5",
 ]
 
 setup(

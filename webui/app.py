@@ -12,6 +12,7 @@ from callbeam_io.store import Store, open_store
 from webui import (
     account,
     analyses,
+    api,
     audit,
     consent,
     dashboard,
@@ -63,6 +64,7 @@ PAGES: Final[Sequence[ModuleType]] = (
     generator,
     users,
     audit,
+    api.about,
 )
 """Modules with a blueprint ``bp`` and, if they stand in the menu, their lines ``NAV``."""
 
@@ -90,6 +92,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     layout.install(app, [line for page in PAGES for line in getattr(page, "NAV", ())])
     for page in PAGES:
         app.register_blueprint(page.bp)
+    api.install(app)
     if config.background:
         pulse.start()
         preparation.start(store, traffic)

@@ -104,23 +104,33 @@ def _preview() -> ResponseReturnValue:
 def _load() -> ResponseReturnValue:
     """Stores the list that was looked at."""
     token = request.form.get("token", "")
-    path = uploads.kept(token)
-    if path is None:
+    if uploads.kept(token) is None:
         return _page(
             errors={"list": "This upload is gone: it waits for an hour only. Choose the file again."}
         )
-    found, replaces = _read(token), request.form.get("how") == "replaces"
-    at = record_time(view.chosen_run())
+    replaces = request.form.get("how") == "replaces"
+    found, removed = load(token, replaces=replaces)
+    uploads.forget(token)
+    flash(
+        f"{found.rows.num_rows:,} consents loaded"
+        + (f", {removed:,} others opted out." if replaces else "."),
+        "success",
+    )
+    return redirect(url_for("consent.consent"))
+
+
+def load(token: str, *, replaces: bool) -> tuple[ConsentFile, int]:
+    """Stores an uploaded list; gives what was in it, and how many others it opted out.
+
+    Raises RequestError: the file is no consent list.
+    """
+    path = uploads.kept(token) or abort(404)
+    found, at = _read(token), record_time(view.chosen_run())
     source = f"{path.name}, {words.when(contact_time(None), seconds=True)}"
     removed = web_consent.load_list(store(), found.rows, source, at, replaces)
     counts = {"lines": found.rows.num_rows, "rejected": len(found.rejected), "opted_out": removed}
     log("consent list loaded", path.name, {**counts, "replaces": replaces})
-    uploads.forget(token)
-    flash(
-        f"{counts['lines']:,} consents loaded" + (f", {removed:,} others opted out." if replaces else "."),
-        "success",
-    )
-    return redirect(url_for("consent.consent"))
+    return found, removed
 
 
 def _read(token: str) -> ConsentFile:

@@ -122,7 +122,7 @@ def _next(table: str, last: Mapping[str, Any]) -> str:
     columns = [*TABLES[table].primary_key.columns.keys(), request.args.get("order_by", "").removeprefix("-")]
     place = {name: last[name] for name in columns if name in last}
     text = base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
-    return url_for("data.table_rows", table=table, **{**_plain_args(), "after": text})
+    return url_for(request.endpoint or "data.table_rows", table=table, **{**_plain_args(), "after": text})
 
 
 def _plain_args() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flask import Flask, Response, jsonify, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, UnprocessableEntity
 
 from callbeam_io.store.web_queries import RequestError, StoreError
 
@@ -27,6 +27,7 @@ _SAYS: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take this kind of request.",
     413: "The upload is too large.",
+    422: "Some of what came with the request cannot be: see the details.",
     429: "Too many tries. Wait a few minutes.",
     500: "Something went wrong here. It was written to the log.",
     503: "The result store cannot be reached.",
@@ -42,9 +43,16 @@ def error_json(status: int, message: str, details: Any = None) -> Response:
     return response
 
 
+def field_error(field: str, message: str) -> HTTPException:
+    """What is raised where one thing in the body of a request to the API cannot be."""
+    error = UnprocessableEntity(message)
+    error.data = {"messages": {"json": {field: [message]}}}  # type: ignore[attr-defined]
+    return error
+
+
 def for_programs() -> bool:
     """Whether the request wants JSON, whatever happens."""
-    return request.path.startswith(_PROGRAMS)
+    return request.path.startswith(_PROGRAMS) and request.path != "/api/docs"
 
 
 def local_path(text: str | None) -> str | None:
@@ -71,7 +79,8 @@ def _http(error: HTTPException) -> ResponseReturnValue:
         return redirect(url_for("signin.signin", next=_came_from()))
     standard = type(error).description
     said = error.description if error.description and error.description != standard else None
-    return _answer(status, said or _SAYS.get(status, HTTPStatus(status).phrase))
+    details = getattr(error, "data", None) or {}
+    return _answer(status, said or _SAYS.get(status, HTTPStatus(status).phrase), details.get("messages"))
 
 
 def _came_from() -> str | None:

@@ -50,7 +50,10 @@ def generator() -> ResponseReturnValue:
     wrong = problem(wanted)
     if wrong is not None:
         return _page(wanted, wrong), 400
-    _save(now, wanted)
+    if change(wanted):
+        flash("Set: a generator that reads this store takes it over within two seconds.", "success")
+    else:
+        flash("Nothing was changed.", "info")
     return redirect(url_for("generator.generator"))
 
 
@@ -60,14 +63,14 @@ def settings() -> dict[str, str]:
     return {str(n): str(v) for n, v in found.items()} if isinstance(found, dict) else {}
 
 
-def _save(now: dict[str, str], wanted: dict[str, str]) -> None:
+def change(wanted: dict[str, str]) -> bool:
+    """Sets the knobs to what is wanted; gives whether that changed anything."""
+    now = settings()
     changed = {n: wanted.get(n, "as started") for n in {**wanted, **now} if now.get(n) != wanted.get(n)}
-    if not changed:
-        flash("Nothing was changed.", "info")
-        return
-    store().set_control(CONTROL, wanted)
-    log(CHANGED, "", changed)
-    flash("Set: a generator that reads this store takes it over within two seconds.", "success")
+    if changed:
+        store().set_control(CONTROL, wanted)
+        log(CHANGED, "", changed)
+    return bool(changed)
 
 
 def _page(values: dict[str, str], wrong: tuple[str, str] | None = None) -> str:

@@ -1,0 +1,97 @@
+"""Subscribers: lists, one of them, and saying no on behalf of one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import abort
+from marshmallow import fields
+
+from callbeam_io.store import web_people
+from webui import subscribers, view, words
+from webui.api.base import Part, Run, choice, listed, row_of, shape, text, whole
+from webui.consent import record
+from webui.moments import contact_time
+from webui.roles import ANALYST, log
+from webui.services import store
+
+part = Part("subscribers", "The people who call: what is known of each.")
+MOST: Final = 1000
+Person = row_of("subscribers")
+Contact = shape(
+    "Contact",
+    allowed=fields.Boolean(
+        allow_none=True, metadata={"description": "null: nothing is known, which means no"}
+    ),
+    at=fields.String(),
+    source=fields.String(),
+    suppressed=fields.Boolean(),
+)
+Said = shape("Said", at=fields.String(), said=fields.String(), source=fields.String(allow_none=True))
+Profile = shape(
+    "Profile",
+    subscriber=fields.Nested(Person),
+    contact=fields.Nested(Contact),
+    history=fields.List(fields.Nested(Said)),
+    promotions=fields.Dict(metadata={"description": "how many were offered"}),
+)
+
+
+class Filters(Run):
+    """Which subscribers, in which order."""
+
+    q = text("the beginning of a number, in any spelling", most=60)
+    tag = text("the tag", most=200)
+    business_type = text("the type reached most", most=200)
+    weekday = whole("best weekday, 0 is Monday", 0, 6)
+    hour = whole("best hour", 0, 23)
+    min_calls = whole("at least so many calls", 1, 10**9)
+    min_talk = whole("at least so many minutes of talk", 1, 10**9)
+    min_abroad = whole("at least so many international interactions", 1, 10**9)
+    sort = choice("order", [s for n in subscribers.SORTS for s in (n, f"-{n}")])
+    page = whole("number of the page", 1, 10**7, load_default=1)
+    limit = whole("people of a page", 1, MOST, load_default=100)
+
+
+People = listed("Subscribers", Person, run_id=fields.String(), total=fields.Integer(), pages=fields.Integer())
+
+
+@part.call("GET", "/subscribers", ANALYST, People, query=Filters)
+def people(asked: dict[str, Any]) -> dict[str, Any]:
+    """Subscribers, filtered, sorted, page by page."""
+    run = view.chosen_run() or abort(404, "There is no run with results yet.")
+    found = subscribers.people_of(run["run_id"], subscribers.Asked(run).where)
+    sort, down = view.sort_of(subscribers.SORTS, subscribers.DEFAULT_SORT)
+    total, limit = found.count(), asked["limit"]
+    rows = found.page(sort, down, limit, (asked["page"] - 1) * limit)
+    log("data read", "subscribers", {"rows": len(rows)})
+    return {"run_id": run["run_id"], "rows": rows, "total": total, "pages": -(-total // limit)}
+
+
+@part.call("GET", "/subscribers/<string:number>", ANALYST, Profile, query=Run)
+def person(asked: dict[str, Any], number: str) -> dict[str, Any]:
+    """One subscriber, by the number in any spelling: profile, consent with its history, promotions."""
+    run, spelled = _known(number)
+    row = web_people.person(store(), run["run_id"], spelled)
+    log("person viewed", spelled)
+    return {
+        "subscriber": row,
+        "contact": web_people.contacts(store(), [spelled], contact_time(run))[spelled],
+        "history": web_people.contact_history(store(), spelled),
+        "promotions": {"offered": web_people.offers(store(), run["run_id"], [spelled]).get(spelled, 0)},
+    }
+
+
+@part.call("POST", "/subscribers/<string:number>/opt-out", ANALYST)
+def opt_out(number: str) -> None:
+    """Opts a subscriber out: nothing that was not sent yet is sent."""
+    _, spelled = _known(number)
+    record(spelled, "opt_out", "")
+
+
+def _known(number: str) -> tuple[dict[str, Any], str]:
+    """The run, and the number as the store spells it; 404 where nobody has it."""
+    run = view.chosen_run() or abort(404, "There is no run with results yet.")
+    spellings = (number, words.spelled(number, (run["options"] or {}).get("default_region")))
+    known = (n for n in spellings if web_people.person(store(), run["run_id"], n) is not None)
+    return run, next(known, None) or abort(404, "This subscriber is not in the results of the run.")
