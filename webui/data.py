@@ -61,7 +61,7 @@ def table_rows(table: str) -> ResponseReturnValue:
         abort(404, f"There is no table {table}. There are: {', '.join(READERS)}.")
     demand(READERS[table])
     run_id = _run_id(table)
-    if run_id is None and "run_id" in TABLES[table].c and table != "runs":
+    if run_id is None and "run_id" in TABLES[table].primary_key.columns and table != "runs":
         return jsonify(run_id=None, rows=[], next=None)
     limit = None if table in AGGREGATES else _limit()
     asked: dict[str, Any] = {

@@ -26,11 +26,20 @@ def _second(connection: Connection) -> None:
             *(f"{name} {key}" for name in ("run_id", "due_at", "expires_at")),
             "attempts BIGINT",
             *(f"{name} {key}" for name in ("next_at", "detail")),
+            "rule_version BIGINT",
+            "offer TEXT",
+            *(f"{name} {key}" for name in ("zones", "quiet")),
         ],
     }
     for table, columns in added.items():
         for column in columns:
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(text("CREATE INDEX deliveries_by_state ON deliveries (state, due_at)"))
+    connection.execute(text("CREATE INDEX deliveries_by_subscriber ON deliveries (subscriber)"))
+    _new_tables(connection, key)
+
+
+def _new_tables(connection: Connection, key: str) -> None:
     connection.execute(
         text(
             f"CREATE TABLE run_samples (run_id {key} NOT NULL, at {key} NOT NULL, figures TEXT, "

@@ -77,7 +77,7 @@ def _wanted(
     connection: Connection, table: Table, run_id: str | None, where: Mapping[str, Condition] | None
 ) -> list[ColumnElement[bool]]:
     wanted = conditions(table, where or {})
-    if "run_id" in table.c and table is not TABLES["runs"]:
+    if "run_id" in table.primary_key.columns and table is not TABLES["runs"]:
         wanted.append(table.c.run_id == (run_id or connection.scalar(newest())))
     elif run_id is not None and table is TABLES["runs"]:
         wanted.append(table.c.run_id == run_id)

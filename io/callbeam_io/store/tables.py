@@ -15,7 +15,8 @@ METADATA: Final = MetaData()
 
 _RULE = "name text, enabled bool, priority int, definition json, created_at time, created_by text"
 _DELIVERY = (
-    "state text, at time, run_id text, due_at time, expires_at time, attempts int, next_at time, detail text"
+    "state text, at time, run_id text, due_at time, expires_at time, attempts int, next_at time, detail text,"
+    "rule_version int, offer json, zones text, quiet text"
 )
 _JOB = (
     "kind text, state text, command json, created_at time, created_by text, started_at time,"
@@ -99,11 +100,13 @@ TABLES: Final[dict[str, Table]] = dict(METADATA.tables)
 RUN_TABLES: Final = tuple(n for n, t in TABLES.items() if "run_id" in t.primary_key.columns and n != "runs")
 """The tables whose rows belong to one run."""
 
-INSERT_ONLY: Final = frozenset({"promotions"})
-"""Tables whose rows are never revised: a row that is there already stays as it is."""
+INSERT_ONLY: Final = frozenset({"promotions", "deliveries"})
+"""Tables whose rows no writer of results revises: a row that is there already stays as it is."""
 
 Index("promotions_by_time", TABLES["promotions"].c.run_id, TABLES["promotions"].c.decided_at)
 Index("promotions_by_subscriber", TABLES["promotions"].c.run_id, TABLES["promotions"].c.subscriber)
+Index("deliveries_by_state", TABLES["deliveries"].c.state, TABLES["deliveries"].c.due_at)
+Index("deliveries_by_subscriber", TABLES["deliveries"].c.subscriber)
 
 
 def table_named(name: str) -> Table:
