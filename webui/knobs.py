@@ -101,6 +101,6 @@ def problem(values: Mapping[str, str]) -> tuple[str, str] | None:
     try:
         live_settings(values)
     except RequestError as error:
-        name = error.what.removeprefix("--").split()[0]
+        name = next(iter(error.what.removeprefix("--").split()), "")
         return name, f"expected {error.expected}" if error.expected else str(error)
     return None

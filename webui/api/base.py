@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import Any, Final
 
 import marshmallow as ma
-from flask import Flask
+from flask import Flask, Response
 from flask_smorest import Api, Blueprint
 from marshmallow import fields, validate
 
@@ -76,17 +76,16 @@ class Part(Blueprint):
             method: GET, POST, PUT, PATCH or DELETE.
             rule: the path after /api/v1.
             role: the least role that may make it.
-            answer: shape of the answer; None: there is none (204), or the view answers by itself.
+            answer: shape of the answer; None: there is none (204).
             query, body, files: shapes of what comes along; the view gets them as dicts, in this order.
             status: of a good answer.
         """
 
         def decorate(view: View) -> View:
-            declared = self.response(
-                status if answer is not None else HTTPStatus.NO_CONTENT,
-                answer or _Nothing,
-                description="Done.",
-            )(view)
+            if answer is None:
+                declared = self.response(HTTPStatus.NO_CONTENT, description="Done.")(_bodyless(view))
+            else:
+                declared = self.response(status, answer, description="Done.")(view)
             for shape, place in ((files, "files"), (body, "json"), (query, "query")):
                 if shape is not None:
                     declared = self.arguments(shape, location=place)(declared)
@@ -100,8 +99,17 @@ class Part(Blueprint):
         return decorate
 
 
-class _Nothing(ma.Schema):
-    """An answer without a body."""
+def _bodyless(view: View) -> View:
+    """A view whose answer is 204: without a body there is no type of it either."""
+
+    @wraps(view)
+    def answered(*args: Any, **kwargs: Any) -> Response:
+        view(*args, **kwargs)
+        response = Response(status=HTTPStatus.NO_CONTENT)
+        del response.headers["Content-Type"]
+        return response
+
+    return answered
 
 
 def _rest(view: View) -> str:
