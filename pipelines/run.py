@@ -54,6 +54,7 @@ def run_batch(prepared: Prepared) -> int:
     config, store = prepared.config, prepared.store
     started = time.monotonic()
     run_id = store.start_run(mode="batch", runner=prepared.engine.runner, options=config.as_options())
+    print(f"callbeam: run {run_id} begins", file=sys.stderr, flush=True)
     previous = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         run_pipeline(prepared, run_id)
