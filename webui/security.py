@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
@@ -60,8 +60,21 @@ def install(app: Flask, config: WebConfig) -> None:
         WTF_CSRF_SSL_STRICT=False,  # a proxy may speak http to us
     )
     csrf.init_app(app)
+    app.before_request(_check_address)
     app.before_request(_check_csrf)
     app.after_request(_finish)
+
+
+def storable(text: str) -> bool:
+    """Whether every database can hold a text: without NUL and halves of surrogate pairs."""
+    return not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
+
+
+def _check_address() -> None:
+    """No address may hold what no database takes."""
+    given = (request.path, *request.args.keys(), *request.args.values())
+    if not all(map(storable, given)):
+        abort(400)
 
 
 def _check_csrf() -> None:

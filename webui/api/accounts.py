@@ -22,7 +22,7 @@ Secret = shape("Secret", token=fields.String(metadata={"description": "shown onc
 First = shape("FirstPassword", password=fields.String(metadata={"description": "has to be changed"}))
 NewUser = shape(
     "NewUser",
-    username=fields.String(required=True, validate=validate.Regexp(r"^[\w.@-]{1,60}\Z")),
+    username=fields.String(required=True, validate=validate.Regexp(r"^[\w.@-]{1,60}$")),
     password=text("empty or missing: one is made", most=1000, least=0, load_default=""),
     role=choice("viewer, analyst or admin", ROLES, required=True),
 )

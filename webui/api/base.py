@@ -14,6 +14,7 @@ from marshmallow import fields, validate
 
 from callbeam_io.store import TABLES
 from webui.roles import ROLES, required
+from webui.security import storable
 
 PREFIX: Final = "/api/v1"
 VERSION: Final = "1.0"
@@ -137,11 +138,19 @@ def listed(name: str, row: type[ma.Schema], /, **more: fields.Field) -> type[ma.
     return shape(name, rows=fields.List(fields.Nested(row), required=True), **more)
 
 
+class _Text(fields.String):
+    """A text that every database can hold."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        found: str = super()._deserialize(value, *args, **kwargs)
+        if not storable(found):
+            raise ma.ValidationError("Must not hold characters that no database takes.")
+        return found
+
+
 def text(said: str, *, most: int = 1000, least: int = 1, **more: Any) -> fields.String:
     """A text that is given."""
-    return fields.String(
-        validate=validate.Length(min=least, max=most), metadata={"description": said}, **more
-    )
+    return _Text(validate=validate.Length(min=least, max=most), metadata={"description": said}, **more)
 
 
 def choice(said: str, choices: Any, **more: Any) -> fields.String:

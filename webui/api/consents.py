@@ -8,6 +8,7 @@ from flask_smorest.fields import Upload
 from marshmallow import Schema, fields
 
 from callbeam_io.store import web_people
+from callbeam_io.store.web_queries import RequestError
 from webui import consent, uploads, view, words
 from webui.api.base import Part, listed, row_of, shape, text
 from webui.api.people import Contact, Said
@@ -97,7 +98,7 @@ def load(how: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
     token = uploads.keep(files["file"])
     try:
         found, removed = consent.load(token, replaces=how["replaces"])
-    except consent.RequestError as error:
+    except RequestError as error:
         raise field_error("file", str(error).replace(str(uploads.kept(token)), "the file")) from None
     finally:
         uploads.forget(token)
