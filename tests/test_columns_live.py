@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from record_sets import BEGIN, DAY, One, by_key, expected, ones, records_of, small_reference
 
 from transforms.columns.analysis import Plan
-from transforms.columns.decisions import RuleBook
 from transforms.columns.live import LivePlan, LiveShard
 from transforms.columns.live_tables import LiveTables
 from transforms.columns.records import from_batches
@@ -47,7 +46,7 @@ class Store:
     def show(self, number: int, shard: LiveShard, *, end: str | None = None, twice: bool = False) -> None:
         packet = cells_packet(number, shard, end=end, subscribers=True)
         for _ in range(2 if twice else 1):
-            for out in collect(self.last, packet, RuleBook()):
+            for out in collect(self.last, packet):
                 for name, table in out.tables.items():
                     self.tables[name] |= by_key(name, table)
 

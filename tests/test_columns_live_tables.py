@@ -10,7 +10,6 @@ import pytest
 from record_sets import BEGIN, DAY, One, by_key, expected, records_of, small_reference
 
 from transforms.columns.analysis import Plan
-from transforms.columns.decisions import RuleBook
 from transforms.columns.live import LivePlan, LiveShard
 from transforms.columns.live_tables import LiveTables
 from transforms.columns.windows import Window
@@ -42,7 +41,7 @@ def messages(window: Window) -> list[Packet]:
 def rows_of(tables: LiveTables, said: list[Packet]) -> dict[str, dict[tuple, dict[str, Any]]]:
     rows: dict[str, dict[tuple, dict[str, Any]]] = {}
     for packet in said:
-        for out in collect(tables, packet, RuleBook()):
+        for out in collect(tables, packet):
             for name, table in out.tables.items():
                 rows.setdefault(name, {}).update(by_key(name, table))
     return rows

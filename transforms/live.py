@@ -6,8 +6,8 @@ submitted again. State is in the global window with panes of its own; the engine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +22,7 @@ from transforms.columns.decisions import RuleBook
 from transforms.columns.hashing import shard_of
 from transforms.columns.live import LiveShard
 from transforms.columns.records import Records, from_batches
-from transforms.durable import DurableCells
+from transforms.durable import Bags, DurableCells
 from transforms.live_collect import CollectFn
 from transforms.live_settings import LiveSettings
 from transforms.packets import Packet, PacketCoder
@@ -93,7 +93,8 @@ def spread_live(packet: Packet, shards: int) -> Iterator[tuple[int, Packet]]:
 class _ShardFn(beam.DoFn):
     """The stateful step: keeps a shard, and says what changed at ticks, at ends of panes and at the end."""
 
-    STATE = BagStateSpec("state", PacketCoder())
+    LOG = BagStateSpec("log", PacketCoder())
+    KEPT = BagStateSpec("kept", PacketCoder())
     VERSION = ReadModifyWriteStateSpec("version", VarIntCoder())
     ARMED = ReadModifyWriteStateSpec("armed", VarIntCoder())
     PANE = TimerSpec("pane", TimeDomain.WATERMARK)
@@ -104,15 +105,15 @@ class _ShardFn(beam.DoFn):
     def process(
         self,
         element: tuple[int, Packet],
-        state: Any = beam.DoFn.StateParam(STATE),
+        log: Any = beam.DoFn.StateParam(LOG),
+        kept: Any = beam.DoFn.StateParam(KEPT),
         version: Any = beam.DoFn.StateParam(VERSION),
         armed: Any = beam.DoFn.StateParam(ARMED),
         timer: Any = beam.DoFn.TimerParam(PANE),
     ) -> Iterator[tuple[int, Packet]]:
         number, packet = element
-        cells = self._cells(number, state, version)
-        settings = self._settings
-        outputs = list(take_packet(number, cells.shard, packet, settings.splits, settings.run().book))
+        cells = self._cells(number, Bags(log, kept, version))
+        outputs = list(take_packet(number, cells.shard, packet, self._settings.splits, self._book))
         pane = self._settings.live.plan.window.pane
         if pane and "records" in packet.tables:
             end = _first_pane_end(packet.tables["records"], cells.shard, pane)
@@ -127,13 +128,14 @@ class _ShardFn(beam.DoFn):
         self,
         number: int = beam.DoFn.KeyParam,
         end: Timestamp = beam.DoFn.TimestampParam,
-        state: Any = beam.DoFn.StateParam(STATE),
+        log: Any = beam.DoFn.StateParam(LOG),
+        kept: Any = beam.DoFn.StateParam(KEPT),
         version: Any = beam.DoFn.StateParam(VERSION),
         armed: Any = beam.DoFn.StateParam(ARMED),
         timer: Any = beam.DoFn.TimerParam(PANE),
     ) -> Iterator[tuple[int, Packet]]:
         """The watermark passed the end of a pane: its windows are shown as they are now."""
-        cells = self._cells(number, state, version)
+        cells = self._cells(number, Bags(log, kept, version))
         shard, pane = cells.shard, self._settings.live.plan.window.pane
         armed.clear()
         behind = max(int(end.micros) // MICROS, shard.watermark, self._settings.run().watermark)
@@ -143,17 +145,17 @@ class _ShardFn(beam.DoFn):
             timer.set(Timestamp(following))
         yield from self._counted([(0, cells_packet(number, shard))], done=0)
 
-    def _cells(self, number: int, state: Any, version: Any) -> DurableCells:
+    def _cells(self, number: int, bags: Bags) -> DurableCells:
         """The shard: this process's own, or built from the engine's state."""
         settings = self._settings
-        return DurableCells(
-            f"{settings.run_id}/{number}",
-            settings.new_shard,
-            state if settings.durable else None,
-            version,
-            settings.run(),
-            number,
-        )
+        return DurableCells(settings.new_shard, bags if settings.durable else None, settings.run(), number)
+
+    def _book(self, last: bool) -> RuleBook:
+        """The rules as they are; ``last``: nothing will be decided after this."""
+        rulings = self._settings.rulings
+        if rulings is None:
+            return self._settings.run().book
+        return rulings.last_book() if last else rulings.book()
 
     def _counted(self, outputs: list[tuple[int, Packet]], done: int = 1) -> Iterator[tuple[int, Packet]]:
         flow = self._settings.run().flow
@@ -170,11 +172,16 @@ def _first_pane_end(records: pa.Table, shard: LiveShard, pane: int) -> int | Non
 
 
 def take_packet(
-    number: int, shard: LiveShard, packet: Packet, splits: int = 1, book: RuleBook | None = None
+    number: int,
+    shard: LiveShard,
+    packet: Packet,
+    splits: int = 1,
+    book: Callable[[bool], RuleBook] | None = None,
 ) -> Iterator[tuple[int, Packet]]:
     """Feeds a packet to a shard, and gives what it has to say.
 
-    Late corrections of panes that ended before are shown at the next tick; rules are decided at ticks.
+    Late corrections of panes that ended before are shown at the next tick; rules are decided at ticks, by the
+    ``book`` that is asked for then (and told whether it is for the last time).
     """
     header = packet.header
     records = _records(packet)
@@ -192,13 +199,36 @@ def take_packet(
     )
     if header.get("tick"):
         end = str(header.get("split")) if header.get("end") else None
-        promotions = None if book is None else shard.decide(book, end=end is not None)
-        yield 0, cells_packet(number, shard, end=end, subscribers=True, promotions=promotions)
+        if end is not None:
+            shard.ends[end] = None if mark is None else mark // MICROS
+        yield 0, cells_packet(number, shard, end=end, subscribers=True, decision=decide(shard, splits, book))
+
+
+def decide(shard: LiveShard, splits: int, book: Callable[[bool], RuleBook] | None) -> Decision:
+    """What rules decide in a shard now."""
+    if book is None or shard.live.rules is None:
+        return Decision()
+    last = shard.greatest_of_all(splits)
+    rules = book(last is not None)
+    return Decision(shard.decide(rules, last=last), rules.limits)
 
 
 def _records(packet: Packet) -> Records:
     table = packet.tables.get("records")
     return from_batches(table.to_batches() if table is not None else [])
+
+
+@dataclass(frozen=True)
+class Decision:
+    """New promotions of a shard, and ``max_total`` by rule and version of the rules that were looked at."""
+
+    promotions: pa.Table | None = None
+    limits: Mapping[tuple[str, int], int | None] = field(default_factory=dict)
+
+    @property
+    def limit_rows(self) -> list[tuple[str, int, int]]:
+        """The limits that there are, as JSON values."""
+        return [(*rule, most) for rule, most in self.limits.items() if most is not None]
 
 
 def cells_packet(
@@ -207,15 +237,15 @@ def cells_packet(
     *,
     end: str | None = None,
     subscribers: bool = False,
-    promotions: pa.Table | None = None,
+    decision: Decision | None = None,
 ) -> Packet:
     """What changed in a shard since it was last asked, and its absolute counts.
 
     At the ``end`` of a split all subscribers are shown: their contact hours depend on everybody.
     """
     tables = {"cells": shard.changed_cells()}
-    if promotions is not None:
-        tables["promotions"] = promotions
+    if decision is not None and decision.promotions is not None:
+        tables["promotions"] = decision.promotions
     if subscribers and shard.live.plan.with_subscribers:
         rows, hours = shard.subscriber_changes(everyone=end is not None)
         if rows.height:
@@ -227,6 +257,8 @@ def cells_packet(
         "watermark": shard.floor,
         "counts": {**shard.counts, "decided_without": 0 if shard.decider is None else shard.decider.without},
         "decided": None if shard.decider is None else shard.decider.decided,
+        "limits": [] if "promotions" not in tables or decision is None else decision.limit_rows,
+        "time": shard.time,
         "population": shard.callers.population.tolist(),
     }
     return Packet(header, tables)

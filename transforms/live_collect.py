@@ -8,56 +8,81 @@ from typing import Any
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.transforms.userstate import BagStateSpec
+import pyarrow as pa
+from apache_beam.coders import VarIntCoder
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec
 
-from transforms.columns.decisions import RuleBook
 from transforms.columns.live_tables import LiveTables
+from transforms.durable import next_version
 from transforms.live_settings import LiveSettings
 from transforms.packets import Packet, PacketCoder
 from transforms.registry import LiveRun
 
 _COMPACT_AFTER = 200
+_REMEMBERED = ("cells", "promotions")
 
 
 class CollectFn(beam.DoFn):
     """The last step: sums over shards, and passes rows on to be written."""
 
     STATE = BagStateSpec("tables", PacketCoder())
+    VERSION = ReadModifyWriteStateSpec("version", VarIntCoder())
 
     def __init__(self, settings: LiveSettings) -> None:
         self._settings = settings
 
     def process(
-        self, element: tuple[int, Packet], state: Any = beam.DoFn.StateParam(STATE)
+        self,
+        element: tuple[int, Packet],
+        state: Any = beam.DoFn.StateParam(STATE),
+        version: Any = beam.DoFn.StateParam(VERSION),
     ) -> Iterator[Packet]:
         """Takes in what a shard says, and gives the rows that follow from it."""
-        packet = element[1]
-        run = self._settings.run()
-        tables = self._tables(run, state, packet)
-        yield from self._counted(run, collect(tables, packet, run.book))
+        packet, run = element[1], self._settings.run()
+        if not self._settings.durable:
+            yield from self._counted(run, collect(run.last(self._settings.new_tables), packet))
+            return
+        tables = self._tables(run, state, version)
+        before = tables.time
+        outputs = collect(tables, packet)
+        self._keep(tables, packet, state, version)
+        yield from self._counted(run, self._timed(tables, before, outputs))
 
-    def _tables(self, run: LiveRun, state: Any, packet: Packet) -> LiveTables:
-        fresh = run.tables is None
-        tables = run.last(self._settings.new_tables)
-        if self._settings.durable:
-            if fresh:
-                for known in state.read():
-                    remember(tables, known, quiet=True)
-            self._keep(tables, state, packet)
+    def _tables(self, run: LiveRun, state: Any, version: Any) -> LiveTables:
+        """This process's copy where its version is the one in the engine's state; else built again from there."""
+        expected = version.read() or 0
+        tables = run.tables
+        if tables is None or tables.version != expected:
+            tables = run.tables = self._settings.new_tables()
+            for known in sorted(state.read(), key=lambda p: int(p.header["n"])):
+                remember(tables, known, quiet=True)
+                tables.entries += 1
+            rulings = self._settings.rulings
+            tables.decisions.catch_up(*((None, {}) if rulings is None else rulings.decided()))
+            tables.version = expected
         return tables
 
-    def _keep(self, tables: LiveTables, state: Any, packet: Packet) -> None:
+    def _keep(self, tables: LiveTables, packet: Packet, state: Any, version: Any) -> None:
         """Adds to the engine's log of what shards said; now and then it is replaced by what it comes to."""
+        tables.version = next_version(tables.version)
+        version.write(tables.version)
         tables.entries += 1
-        state.add(Packet(packet.header, {n: t for n, t in packet.tables.items() if n == "cells"}))
-        if tables.entries >= _COMPACT_AFTER:
-            remember(tables, packet)
+        if tables.entries < _COMPACT_AFTER:
+            entries = [Packet(packet.header, {n: t for n, t in packet.tables.items() if n in _REMEMBERED})]
+        else:
             state.clear()
-            for shard in sorted(tables.counts):
-                state.add(Packet(tables.header_of(shard), {"cells": tables.cells_of(shard)}))
-            for shard, split in sorted(tables.ends):
-                state.add(Packet({"shard": shard, "end": split}))
+            entries = list(everything(tables))
             tables.entries = 0
+        for entry in entries:
+            state.add(Packet({**entry.header, "n": tables.version}, entry.tables))
+
+    def _timed(self, tables: LiveTables, before: int | None, outputs: list[Packet]) -> list[Packet]:
+        """The outputs with the watermark; where it moved and there are none, one for its sake."""
+        if tables.time is None:
+            return outputs
+        if not outputs and tables.time != before:
+            outputs = [result(tables, {})]
+        return [Packet({**p.header, "watermark": tables.time}, p.tables) for p in outputs]
 
     def _counted(self, run: LiveRun, outputs: list[Packet]) -> Iterator[Packet]:
         run.flow.begin(len(outputs))
@@ -65,20 +90,35 @@ class CollectFn(beam.DoFn):
         yield from outputs
 
 
+def everything(tables: LiveTables) -> Iterator[Packet]:
+    """What `remember` makes the same tables of."""
+    for shard in sorted(tables.counts):
+        yield Packet(tables.header_of(shard), {"cells": tables.cells_of(shard)})
+    for shard, split in sorted(tables.ends):
+        yield Packet({"shard": shard, "end": split})
+    yield Packet(*tables.decisions.saved())
+
+
 def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None:
     """Takes in what a shard says."""
     header = packet.header
+    if "decisions" in header:
+        tables.decisions.restore(header["decisions"], packet.tables.get("promotions"))
+        return
     if "cells" in packet.tables:
         tables.put(header["shard"], packet.tables["cells"], quiet=quiet)
     if "counts" in header:
         tables.put_counts(header["shard"], dict(header["counts"]), header["population"])
+    if header.get("time") is not None:
+        tables.times[header["shard"]] = header["time"]
+    tables.decisions.limits |= {(rule, version): most for rule, version, most in header.get("limits", ())}
     if header.get("decided") is not None:
         tables.decisions.put(header["shard"], header["decided"], packet.tables.get("promotions"))
     if header.get("end") is not None:
         tables.ends.add((header["shard"], header["end"]))
 
 
-def collect(tables: LiveTables, packet: Packet, book: RuleBook) -> list[Packet]:
+def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
     """Rows of the result tables that follow from what one shard says."""
     remember(tables, packet)
     out = {n: t for n, t in packet.tables.items() if n == "rejects"}
@@ -89,15 +129,18 @@ def collect(tables: LiveTables, packet: Packet, book: RuleBook) -> list[Packet]:
         rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
         hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
         out["subscribers"] = tables.subscriber_rows(rows, hours).to_arrow()
-    promotions = tables.decisions.take(book.limits)
+    promotions = tables.decisions.take()
     if promotions is not None:
         out["promotions"] = promotions
-    if not out and packet.header.get("end") is None:
-        return []
+    return [result(tables, out)] if out or packet.header.get("end") is not None else []
+
+
+def result(tables: LiveTables, rows: dict[str, pa.Table]) -> Packet:
+    """Rows on their way to the store, with what counts until now."""
     header = {"counts": tables.total_counts(), "ended": tables.ended}
-    if promotions is not None:
+    if "promotions" in rows:
         header["decided"] = tables.decisions.floor
-    return [Packet(header, out)]
+    return Packet(header, rows)
 
 
 @dataclass

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from transforms.columns.decisions import RuleBook
 from transforms.columns.live import LivePlan, LiveShard
 from transforms.columns.live_tables import LiveTables
 from transforms.columns.templates import Reference
 from transforms.registry import LiveRun, live_run
+
+
+class Rulings(Protocol):
+    """What the steps on workers ask about rules; picklable, asked from any thread."""
+
+    def book(self) -> RuleBook:
+        """The rules as they were a moment ago, and until when they may be decided."""
+
+    def last_book(self) -> RuleBook:
+        """The rules once no more activations can follow; waits for it."""
+
+    def decided(self) -> tuple[int | None, dict[str, int]]:
+        """What the store has of this run: the last pane end (second) whose promotions are in it, and how many
+        were offered by then, by rule_id."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,7 @@ class LiveSettings:
         splits: number of readers that send elements.
         durable: the engine keeps state: put all of it into Beam's state. Else it stays in this process and
             the run saves it.
+        rulings: the rules on workers elsewhere; None: they are in this process's `LiveRun`.
     """
 
     run_id: str
@@ -31,6 +48,7 @@ class LiveSettings:
     shards: int
     splits: int
     durable: bool
+    rulings: Rulings | None = None
 
     def new_shard(self) -> LiveShard:
         """An empty shard."""

@@ -15,10 +15,11 @@ from transforms.columns.directory import BusinessTypes
 from transforms.columns.numbers import party_texts
 from transforms.columns.records import Records
 from transforms.columns.regions import REGIONS, regions_of
+from transforms.columns.rules import interactions as inter
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.gate import Gate, promote, zone_hours
-from transforms.columns.rules.history import History
+from transforms.columns.rules.history import History, without
 from transforms.columns.rules.interactions import Interactions, from_records
 from transforms.columns.rules.live import decide_live
 from transforms.columns.rules.memory import Memory, memory_from_arrow
@@ -51,10 +52,18 @@ class RuleSettings:
 
 @dataclass(frozen=True)
 class RuleBook:
-    """The rules of a run as they are now, and who consents."""
+    """The rules of a run as they are now, and who consents.
+
+    Attributes:
+        rules: activations, also those that have ended.
+        consent: who may be offered anything.
+        until: second of the last pane end that may be decided by this book: activations that begin later may
+            not be in it yet. None: any.
+    """
 
     rules: tuple[ActiveRule, ...] = ()
     consent: Consent = field(default_factory=Consent)
+    until: int | None = None
 
     @property
     def limits(self) -> dict[tuple[str, int], int | None]:
@@ -161,7 +170,8 @@ class Decider:
     def decide(self, book: RuleBook, watermark: int) -> pa.Table | None:
         """The promotions at the pane ends that the watermark (seconds) has passed by the delay."""
         pane = self.settings.pane
-        return self.decide_until(book, (watermark - self.settings.delay) // pane * pane)
+        upto = (watermark - self.settings.delay) // pane * pane
+        return self.decide_until(book, upto if book.until is None else min(upto, book.until))
 
     def decide_until(self, book: RuleBook, upto: int) -> pa.Table | None:
         """The promotions at all pane ends until ``upto`` that are not decided yet."""
@@ -192,13 +202,42 @@ class Decider:
             self._dropped = horizon
             self.history = self.history.drop_before(horizon, hours, len(self.types.names))
 
+    def changes(self, memory: Memory, decided: int) -> dict[str, pa.Table]:
+        """What deciding has changed since an earlier moment, and does not follow from the records.
+
+        Args:
+            memory: of that moment.
+            decided: the last pane end decided by then.
+        """
+        return {
+            "rule_memory": self.memory.since(memory).to_arrow(),
+            "rule_contacts": pa.Table.from_batches([self.contacts.since(decided).to_arrow()]),
+        }
+
+    def redo(self, decided: int, changes: Mapping[str, pa.Table]) -> None:
+        """Decides until a pane end as it was decided before; see `changes`."""
+        self.history = self.history.after(decided)
+        self.memory = self.memory.with_changes(memory_from_arrow(changes["rule_memory"]))
+        new = contacts_from_arrow(_batch(changes["rule_contacts"]))
+        both = (np.concatenate([getattr(c, n) for c in (self.contacts, new)]) for n in ("codes", "at"))
+        if self.settings.cap is not None and len(new.at):
+            self.contacts = Contacts(*both).since(int(new.at.max()) - self.settings.cap.window)
+        self._drop(context_of(self.types))
+
     def saved(self) -> dict[str, pa.Table]:
-        """All but the interactions themselves, which are in the shard's log."""
+        """All but the interactions themselves, which are in the shard's log (the late ones are in both)."""
         people = self.history.people
         tables = {
             "rule_memory": self.memory.to_arrow(),
             "rule_contacts": pa.Table.from_batches([self.contacts.to_arrow()]),
             "rule_people": pa.table({"codes": people.codes, "first": people.first}),
+            "rule_late": pa.Table.from_batches([self.history.late().to_arrow()]),
+            "rule_texts": pa.table(
+                {
+                    "codes": pa.array(self.texts.keys(), pa.int64()),
+                    "text": pa.array(self.texts.values(), pa.string()),
+                }
+            ),
             "rule_state": pa.table(
                 {
                     "decided": [self.history.decided],
@@ -220,11 +259,15 @@ class Decider:
         people = People(codes, first, older)
         state = saved["rule_state"].to_pylist()[0]
         self.without = state["without"]
-        self.texts = text_parties(log)
+        texts = saved["rule_texts"].to_pydict() if "rule_texts" in saved else {"codes": [], "text": []}
+        self.texts = {**dict(zip(texts["codes"], texts["text"], strict=True)), **text_parties(log)}
         self._dropped = state["dropped"]
         rows = from_records(log)
         rows = rows.take(rows.start >= self._dropped)
-        self.history = with_interactions(rows, people, state["decided"])
+        late = inter.from_arrow(_batch(saved["rule_late"])) if "rule_late" in saved else inter.empty()
+        self.history = with_interactions(without(rows, late), people, state["decided"])
+        if len(late):
+            self.history = self.history.append(late)
 
 
 def with_interactions(rows: Interactions, people: People, decided: int | None) -> History:

@@ -71,7 +71,9 @@ class LiveShard:
         self.by_type = np.zeros(len(self.reference.types.names), np.int64)  # taken in by this process
         self.marks: dict[str, int | None] = {}
         self.floors: dict[str, int | None] = {}
-        self.version = self.entries = 0  # of the engine's copy, see `transforms.durable`
+        self.ends: dict[str, int | None] = {}  # the greatest start of each split that has ended
+        self.version = self.entries = self.kept_rows = 0  # of the engine's copy, see `transforms.durable`
+        self.loose: list[pa.Table] = []  # records of the log there
 
     def add(self, records: Records, counts: Mapping[str, int]) -> Records:
         """Takes records in, duplicates among them.
@@ -139,20 +141,33 @@ class LiveShard:
         while self._log and int(self._log[0].seconds.max()) < horizon:
             self._log.pop(0)
 
-    def decide(self, book: RuleBook, *, end: bool = False) -> pa.Table | None:
+    def greatest_of_all(self, splits: int) -> int | None:
+        """The greatest start of all input (seconds) once every split has ended; None before, or without any."""
+        known = [second for second in self.ends.values() if second is not None]
+        return max(known, default=None) if len(self.ends) == splits else None
+
+    def decide(self, book: RuleBook, *, last: int | None = None) -> pa.Table | None:
         """Promotions at the pane ends that the watermark has passed; at the end of all input up to the first
-        pane end after the greatest start, which is the watermark then."""
-        if self.live.rules is None or self.watermark == _NEVER:
+        pane end after its ``last`` second."""
+        if self.live.rules is None or (last is None and self.watermark == _NEVER):
             return None
+        if self.decider is None and not book.rules:
+            return None
+        if last is not None:
+            return self._deciding().decide_until(book, first_pane_end_after(last, self.live.rules.pane))
+        return self._deciding().decide(book, self.watermark)
+
+    def redecide(self, decided: int, changes: Mapping[str, pa.Table]) -> None:
+        """Decides as it did before, see `Decider.changes`."""
+        self._deciding().redo(decided, changes)
+
+    def _deciding(self) -> Decider:
+        """The decider; interactions are kept whether or not a rule is on, and a new one sees them all."""
         if self.decider is None:
-            if not book.rules:
-                return None
             self.decider = self._new_decider()
             if self._log:
                 self.decider.add(concat(self._log))
-        if end:
-            return self.decider.decide_until(book, first_pane_end_after(self.watermark, self.live.rules.pane))
-        return self.decider.decide(book, self.watermark)
+        return self.decider
 
     def _new_decider(self) -> Decider:
         settings = self.live.rules or RuleSettings(pane=3600)
@@ -161,6 +176,11 @@ class LiveShard:
     def changed_cells(self) -> pa.Table:
         """Cells of T1, T2, T3 and the type graph that changed since the last call, absolute."""
         return cells_table(*self.cells.take_changed())
+
+    @property
+    def time(self) -> int | None:
+        """The watermark in seconds; None before anything is known."""
+        return None if self.watermark == _NEVER else self.watermark
 
     @property
     def records_held(self) -> int:
@@ -213,7 +233,8 @@ class LiveShard:
     def everything(self) -> dict[str, pa.Table]:
         """The whole state, in place of all deltas so far."""
         self._fresh = []
-        return {**self._absolute(self.callers.saved(everything=True)), **_records_table(self._log)}
+        rules = {} if self.decider is None else self.decider.saved()
+        return {**self._absolute(self.callers.saved(everything=True)), **rules, **_records_table(self._log)}
 
     def _absolute(self, callers: pa.Table) -> dict[str, pa.Table]:
         tables = {"callers": callers}
@@ -268,6 +289,8 @@ class LiveShard:
         """Counts records again that were taken in before, none of them a duplicate."""
         self.seen.new(log)
         self._count(log)
+        if self.decider is not None:
+            self.decider.add(log)
         if len(log):
             self.greatest = max(self.greatest, int(log.seconds.max()))
 

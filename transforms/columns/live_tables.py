@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -38,12 +40,14 @@ class Decisions:
         outcomes: firings that this process let go, by rule and outcome; replaced as a whole.
         floor: second of the last pane end whose promotions are in the store already: after a restart, rows at
             or before it are dropped.
+        limits: ``max_total`` by rule and version, as the shards told with their promotions.
     """
 
     shards: int
     offered: dict[str, int] = field(default_factory=dict)
     outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
     floor: int = -(1 << 62)
+    limits: dict[tuple[str, int], int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._decided: dict[int, int] = {}
@@ -55,7 +59,29 @@ class Decisions:
         if rows is not None:
             self._waiting.append(rows)
 
-    def take(self, limits: dict[tuple[str, int], int | None]) -> pa.Table | None:
+    def catch_up(self, floor: int | None, offered: dict[str, int]) -> None:
+        """After a restart: what is ready was let go before, and what the store has of it counts."""
+        self.take()
+        if floor is not None:
+            self.floor, self.offered = max(floor, self.floor), dict(offered)
+
+    def saved(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+        """All of it, as a header and tables."""
+        limits = [[*rule, most] for rule, most in self.limits.items()]
+        header = {"floor": self.floor, "offered": self.offered, "limits": limits}
+        decided = [[shard, second] for shard, second in self._decided.items()]
+        waiting = {"promotions": pa.concat_tables(self._waiting)} if self._waiting else {}
+        return {"decisions": {**header, "decided": decided}}, waiting
+
+    def restore(self, header: Mapping[str, Any], waiting: pa.Table | None) -> None:
+        """Sets it to what `saved` gave; more may have been put already."""
+        self.floor, self.offered = header["floor"], dict(header["offered"])
+        self.limits |= {(rule, version): most for rule, version, most in header["limits"]}
+        for shard, second in header["decided"]:
+            self.put(shard, second, None)
+        self._waiting += [] if waiting is None else [waiting]
+
+    def take(self) -> pa.Table | None:
         """The promotions that all shards have decided; None where there are none."""
         if not self._waiting or len(self._decided) < self.shards:
             return None
@@ -68,7 +94,7 @@ class Decisions:
         self.floor = max(self.floor, ready)
         if not out.num_rows:
             return None
-        out, self.offered = apply_max_total(out, limits, self.offered)
+        out, self.offered = apply_max_total(out, self.limits, self.offered)
         self._note(out)
         return out
 
@@ -101,6 +127,8 @@ class LiveTables:
         self._population = np.zeros((self.shards, HOURS), np.int64)
         self._pending: list[NDArray[np.int64]] = []
         self._marks: dict[int, int] = {}
+        self.times: dict[int, int] = {}  # each shard's watermark in seconds
+        self.version = 0  # of the engine's copy
         self.decisions = Decisions(self.shards)
 
     def put(self, shard: int, cells: pa.Table, *, quiet: bool = False) -> None:
@@ -121,9 +149,15 @@ class LiveTables:
         """Whether every shard has heard the end of every split."""
         return len(self.ends) == self.shards * self.splits
 
+    @property
+    def time(self) -> int | None:
+        """The least watermark of the shards in seconds; None before each has told one."""
+        return min(self.times.values()) if len(self.times) == self.shards else None
+
     def header_of(self, shard: int) -> dict[str, object]:
         """What is known of a shard besides its cells, as it would say it again."""
-        return {"shard": shard, "counts": self.counts[shard], "population": self._population[shard].tolist()}
+        counts, population = self.counts[shard], self._population[shard].tolist()
+        return {"shard": shard, "counts": counts, "population": population, "time": self.times.get(shard)}
 
     def cells_of(self, shard: int) -> pa.Table:
         """All cells of a shard, absolute."""

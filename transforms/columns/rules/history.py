@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -116,6 +117,24 @@ class History:
         people = pa.RecordBatch.from_pydict({"codes": self.people.codes, "first": self.people.first})
         found = {"rows": batch.replace_schema_metadata(decided), "people": people}
         return found if self.people.older is None else {**found, "older": self.people.older.to_arrow()}
+
+
+def without(rows: Interactions, taken: Interactions) -> Interactions:
+    """Interactions less some of them; of equal ones as many as are taken."""
+    if not len(taken):
+        return rows
+    candidates = np.flatnonzero(np.isin(rows.caller, taken.caller) & np.isin(rows.start, taken.start))
+    left = _numbered(rows.take(candidates)).with_columns(row=pl.Series(candidates))
+    gone = left.join(_numbered(taken), on=[c for c in left.columns if c != "row"], how="semi")
+    stays = np.ones(len(rows), np.bool_)
+    stays[gone["row"].to_numpy()] = False
+    return rows.take(stays)
+
+
+def _numbered(rows: Interactions) -> pl.DataFrame:
+    """With a column that tells equal interactions apart."""
+    frame = pl.DataFrame(pl.from_arrow(rows.to_arrow()))
+    return frame.with_columns(nth=pl.int_range(pl.len()).over(frame.columns))
 
 
 def _second(decided: int | None) -> int:

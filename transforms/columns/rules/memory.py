@@ -64,6 +64,20 @@ class RuleMemory:
         merged.barred[np.searchsorted(merged.codes, barred)] = True
         return merged
 
+    def since(self, old: RuleMemory) -> RuleMemory:
+        """The rows in which it differs from an earlier state of itself, under this activation."""
+        last, count, barred = old.of(self.codes)
+        new = (self.last != last) | (self.count != count) | (self.barred != barred)
+        return RuleMemory(self.begun, self.codes[new], self.last[new], self.count[new], self.barred[new])
+
+    def with_changes(self, changes: RuleMemory) -> RuleMemory:
+        """The later state that `since` told the difference to."""
+        merged = self._with_rows(changes.codes)
+        row = np.searchsorted(merged.codes, changes.codes)
+        merged.last[row], merged.count[row] = changes.last, changes.count
+        merged.barred[row] = changes.barred
+        return RuleMemory(changes.begun, merged.codes, merged.last, merged.count, merged.barred)
+
     def _with_rows(self, codes: Ints) -> RuleMemory:
         """A copy that has a row for each of these subscribers."""
         new = codes[~find(self.codes, codes)[1]]
@@ -90,6 +104,15 @@ class Memory:
     def replaced(self, changed: Mapping[str, RuleMemory]) -> Memory:
         """With these rules' memories in place of the old ones."""
         return Memory({**self.rules, **changed})
+
+    def since(self, old: Memory) -> Memory:
+        """What differs from an earlier state: of the rules that anything happened to, the rows that changed."""
+        changed = {k: m for k, m in self.rules.items() if m is not old.rules.get(k)}
+        return Memory({k: m.since(old.of(k)) for k, m in changed.items()})
+
+    def with_changes(self, changes: Memory) -> Memory:
+        """The later state that `since` told the difference to."""
+        return self.replaced({k: self.of(k).with_changes(m) for k, m in changes.rules.items()})
 
     def to_arrow(self) -> pa.Table:
         """As an Arrow table, a row per rule that holds its columns as lists."""
