@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from callbeam_io.store import Store, writer_for
-from pipelines.rulebook import FROM_STORE, BookSpec, read_consent, rules_of_store, seconds_of
+from pipelines.consents import read_consent
+from pipelines.rulebook import FROM_STORE, BookSpec, rules_of_store, seconds_of
 from transforms.columns.decisions import RuleBook, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.rules.outcomes import Consent

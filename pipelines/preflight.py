@@ -12,8 +12,9 @@ from callbeam_io.sources.feeds import Feed
 from callbeam_io.store import LOCK_WAIT, PATIENT_LOCK_WAIT, Store, open_store
 from pipelines import options
 from pipelines.config import RunConfig, make_config
+from pipelines.consents import load_consents
 from pipelines.engines import Engine, check_store, choose_engine
-from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, load_consents, rules_of_file
+from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, rules_of_file
 from pipelines.summary import assumptions
 
 

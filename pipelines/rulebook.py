@@ -13,16 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from callbeam_io.store import Store, open_store
+from pipelines.consents import read_consent
 from transforms.columns.decisions import RuleBook, RuleSettings
 from transforms.columns.directory import BusinessTypes
-from transforms.columns.numbers import party_codes, party_texts
 from transforms.columns.regions import REGIONS
 from transforms.columns.rules.moments import Quiet
-from transforms.columns.rules.outcomes import Cap, Consent, Ledger, ledger
+from transforms.columns.rules.outcomes import Cap
 from transforms.columns.windows import parse_duration
 from transforms.errors import OptionError, RuleError
 from transforms.rules.check import Names, check_rule
@@ -94,39 +93,6 @@ class BookSpec:
 def _book(spec: BookSpec) -> RuleBook:
     rules = tuple(ActiveRule(parse_rule(json.loads(text)), version) for text, version in spec.definitions)
     return RuleBook(rules, read_consent(open_store(spec.url), default=spec.consent_default))
-
-
-def load_consents(store: Store, path: str, region: str | None) -> tuple[str, ...]:
-    """Loads a consent file into the store; gives what is to be said about it.
-
-    Raises:
-        OptionError: for a file that cannot be read as consents.
-    """
-    if not Path(path).is_file():
-        raise OptionError(f"--consent {path}: no such file", "a CSV subscriber,opted_in[,at]")
-
-    def normalise(subscribers: pl.Series) -> pl.Series:
-        parties = party_codes(subscribers, region)
-        return party_texts(parties.code, parties.text)
-
-    counts = store.load_consent(path, normalise)
-    rejected = f", {len(counts.rejected):,} lines could not be read" if counts.rejected else ""
-    return (f"{counts.stored:,} consents were loaded{rejected}",)
-
-
-def read_consent(store: Store, *, default: bool) -> Consent:
-    """Consents and suppressions of the store as ledgers by party code."""
-    stated = pl.DataFrame(pl.from_arrow(store.table("consent")))
-    suppressed = pl.DataFrame(pl.from_arrow(store.table("suppressed")))
-    return Consent(_ledger(stated, "opted_in"), _ledger(suppressed, None), default)
-
-
-def _ledger(frame: pl.DataFrame, said: str | None) -> Ledger:
-    codes = party_codes(frame["subscriber"]).code
-    stamps = frame["at"].str.to_datetime(TIME_FORMAT, time_unit="us")
-    at = stamps.to_physical().to_numpy() // 1_000_000
-    values = frame[said].cast(pl.Boolean).to_numpy() if said else np.ones(len(codes), np.bool_)
-    return ledger(codes, at, values)
 
 
 def rules_of_file(path: str, types: BusinessTypes, pane: int) -> list[Rule]:

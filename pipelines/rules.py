@@ -8,16 +8,16 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")  # the work is spread over thre
 
 import argparse
 import getpass
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from callbeam_io.store import Store, open_store
 from callbeam_io.store import rules as saved
+from callbeam_io.store.web_accounts import log
+from pipelines.rules_shown import export_rules, list_rules, opened, show_rule, state
 from pipelines.rules_world import DEFAULT_STORE, check_all, is_same, read_rules, stored_rule, world_of
-from transforms.errors import CallbeamError, OptionError, RequestError, RuleError
+from transforms.errors import CallbeamError, OptionError, RequestError
 from transforms.rules.language import Rule
 from transforms.rules.sentences import sentence
 from transforms.rules.write import to_json
@@ -30,6 +30,7 @@ examples:
   python -m pipelines.rules add rules.json --store sqlite:///callbeam.db
   python -m pipelines.rules simulate rules.json --input cdrs.csv --directory directory.csv --consent consent.csv
   python -m pipelines.rules simulate long-distance-package --why +12025550123
+  python -m pipelines.rules effect long-distance-package
   python -m pipelines.rules list
   python -m pipelines.rules disable long-distance-package
   python -m pipelines.rules export --output rules.json
@@ -43,8 +44,17 @@ examples:
   python -m pipelines.rules simulate bank-shopper --store sqlite:///callbeam.db --json
   python -m pipelines.rules simulate bank-shopper --why +12025550123
 
-Without --input: the records that the newest streaming run has kept.
+Without --input: the records that the newest run with kept records has kept.
 """
+_EFFECT: Final = """\
+examples:
+  python -m pipelines.rules effect bank-shopper
+  python -m pipelines.rules effect bank-shopper --run 20260101-0900 --input 'cdrs/*.csv.gz' --json
+
+Interactions with the goal of the rule's offer over 14 days before and after, of people who were offered it and of
+those held back for control. Without --input: the records that the run with the promotions has kept.
+"""
+_EXAMPLES: Final = {"simulate": _SIMULATE, "effect": _EFFECT}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
             name,
             help=about,
             description=about,
-            epilog=_SIMULATE if name == "simulate" else None,
+            epilog=_EXAMPLES.get(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -86,14 +96,24 @@ def _add_flags(sub: argparse.ArgumentParser, name: str) -> None:
     if name in ("add", "test", "simulate"):
         add("--pane", metavar="TIME", help="pane of the run (that of the newest streaming run)")
         add("--business_types", metavar="FILE", help="CSV business_type,tag (those of that run)")
-    if name in ("list", "show", "simulate"):
+    if name in ("list", "show", "simulate", "effect"):
         add("--json", action="store_true", help="JSON in place of text")
     if name == "export":
         add("--output", metavar="FILE", help="rules file to write (standard output)")
-    if name == "simulate":
+    if name in ("simulate", "effect"):
         add("--input", action="append", metavar="WHAT", help="file, glob or folder (repeatable)")
         for flag, (metavar, about) in _RUN_FLAGS.items():
-            add(f"--{flag}", metavar=metavar, help=about)
+            if name == "simulate" or flag not in _OF_THE_GATE:
+                add(f"--{flag}", metavar=metavar, help=about)
+    if name == "effect":
+        add(
+            "--run",
+            dest="run_id",
+            metavar="RUN",
+            help="whose promotions (the newest run that has some of the rule)",
+        )
+        add("--business_types", metavar="FILE", help="CSV business_type,tag (those of that run)")
+    if name == "simulate":
         add("--why", metavar="SUBSCRIBER", help="also each condition's value for this subscriber")
         add("--show_numbers", action="store_true", help="phone numbers in examples as they are")
 
@@ -110,6 +130,8 @@ _RUN_FLAGS: Final = {
     "quiet_hours": ("H-H", "no contact in these hours, local time (21-9)"),
 }
 """Flags of ``pipelines.run`` that ``simulate`` takes, with the same meaning."""
+_OF_THE_GATE: Final = ("consent", "consent_default", "contact_cap", "quiet_hours")
+"""Those that ``effect``, which reads records only, does not take."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,10 +151,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _opened(args: argparse.Namespace) -> Store:
-    return open_store(args.store or DEFAULT_STORE, create=False)
-
-
 def _add(args: argparse.Namespace) -> None:
     rules = read_rules(args.file)
     store = open_store(args.store or DEFAULT_STORE)
@@ -141,16 +159,33 @@ def _add(args: argparse.Namespace) -> None:
     changed = [r for r in rules if r.rule_id not in rows or not is_same(rows[r.rule_id], r)]
     versions = saved.save_rules(store, [_draft(r, rows.get(r.rule_id)) for r in changed], _who())
     for rule, version in zip(changed, versions, strict=True):
-        print(f"{rule.rule_id}: saved as version {version}, {_state(rule.enabled)}")
+        action = "rule changed" if rule.rule_id in rows else "rule added"
+        _note(store, action, rule.rule_id, {"version": version, "enabled": rule.enabled})
+        print(f"{rule.rule_id}: saved as version {version}, {state(rule.enabled)}")
     for rule in rules:
         if rule not in changed:
-            switched = saved.switch_rule(store, rule.rule_id, on=rule.enabled)
-            print(f"{rule.rule_id}: {f'switched {_state(rule.enabled)}' if switched else 'unchanged'}")
+            switched = _switched(store, rule.rule_id, on=rule.enabled)
+            print(f"{rule.rule_id}: {f'switched {state(rule.enabled)}' if switched else 'unchanged'}")
 
 
 def _draft(rule: Rule, row: Mapping[str, Any] | None) -> saved.RuleDraft:
     base = 0 if row is None else int(row["version"] or 0)
-    return saved.RuleDraft(rule.rule_id, rule.name, rule.priority, rule.enabled, to_json(rule), base)
+    return saved.RuleDraft(
+        rule.rule_id, rule.name, rule.priority, rule.enabled, to_json(rule), base, sentence(rule)
+    )
+
+
+def _switched(store: Store, rule_id: str, *, on: bool) -> bool:
+    """Switches a rule, and notes it if that changed anything; gives whether it did."""
+    changed = saved.switch_rule(store, rule_id, on=on)
+    if changed:
+        _note(store, "rule enabled" if on else "rule disabled", rule_id)
+    return changed
+
+
+def _note(store: Store, action: str, rule_id: str, detail: Mapping[str, Any] | None = None) -> None:
+    """In the audit log, as done by the user of this machine."""
+    log(store, f"command:{_who()}", action, rule_id, detail)
 
 
 def _who() -> str:
@@ -159,10 +194,6 @@ def _who() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "command line"
-
-
-def _state(on: bool) -> str:
-    return "on" if on else "off"
 
 
 def _test(args: argparse.Namespace) -> None:
@@ -174,83 +205,25 @@ def _test(args: argparse.Namespace) -> None:
         print(f"{rule.rule_id}: {sentence(rule)}")
 
 
-def _list(args: argparse.Namespace) -> None:
-    rows = saved.list_rules(_opened(args))
-    if args.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    width = max((len(row["rule_id"]) for row in rows), default=0)
-    for row in rows:
-        text = f"{row['rule_id']:<{width}}  {_state(row['enabled']):<3}  version {row['version'] or 1:<3}  {_said(row)}"
-        print(f"{text}\n  switched off: {row['error']}" if row["error"] else text)
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    try:
-        return sentence(stored_rule(row))
-    except RuleError as error:
-        return f"cannot be read: {error}"
-
-
-def _show(args: argparse.Namespace) -> None:
-    store = _opened(args)
-    row = saved.rule_row(store, args.rule_id)
-    run_id = store.newest_run()
-    found = {
-        **row,
-        "sentence": _said(row),
-        "definition": saved.definition_of(row),
-        "versions": saved.rule_versions(store, args.rule_id),
-        "activations": saved.rule_activations(store, args.rule_id),
-        "run_id": run_id,
-        "outcomes": saved.rule_outcomes(store, args.rule_id, run_id) if run_id else {},
-    }
-    print(json.dumps(found, indent=2, ensure_ascii=False) if args.json else _shown(found))
-
-
-def _shown(found: Mapping[str, Any]) -> str:
-    lines = [
-        f"{found['rule_id']}: {found['sentence']}",
-        f"version {found['version'] or 1}, {_state(found['enabled'])}",
-        *([f"switched off: {found['error']}"] if found["error"] else []),
-        json.dumps(found["definition"], indent=2, ensure_ascii=False),
-        *(f"version {v['version']} saved {v['created_at']} by {v['created_by']}" for v in found["versions"]),
-        *(
-            f"version {a['version']} on in run {a['run_id']} from {a['active_from']} to {a['active_to'] or 'now'}"
-            for a in found["activations"]
-        ),
-    ]
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(found["outcomes"].items()))
-    return "\n".join([*lines, f"run {found['run_id']}: {counts or 'no promotions'}"])
-
-
 def _switch(args: argparse.Namespace) -> None:
     on = args.command == "enable"
-    store = _opened(args)
+    store = opened(args)
     if on:  # what a run would switch off again at once is refused here
         check_all([stored_rule(saved.rule_row(store, args.rule_id))], world_of(store, None, None))
-    changed = saved.switch_rule(store, args.rule_id, on=on)
-    print(f"{args.rule_id}: {'switched' if changed else 'was already'} {_state(on)}")
-
-
-def _export(args: argparse.Namespace) -> None:
-    rules = [saved.definition_of(row) for row in saved.list_rules(_opened(args))]
-    text = json.dumps(rules, indent=2, ensure_ascii=False) + "\n"
-    if args.output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(args.output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OptionError(
-            f"--output {args.output}: {error.strerror}", "a file that can be written"
-        ) from error
+    changed = _switched(store, args.rule_id, on=on)
+    print(f"{args.rule_id}: {'switched' if changed else 'was already'} {state(on)}")
 
 
 def _simulate(args: argparse.Namespace) -> None:
     from pipelines.simulate_command import simulate  # reads options of the pipeline: the others start faster
 
     simulate(args, tuple(_RUN_FLAGS))
+
+
+def _effect(args: argparse.Namespace) -> None:
+    from pipelines.effect_command import show_effect
+
+    show_effect(args, [flag for flag in _RUN_FLAGS if flag not in _OF_THE_GATE])
 
 
 _WORDS: Final = {
@@ -260,13 +233,14 @@ _WORDS: Final = {
 }
 _COMMANDS: Final[dict[str, tuple[Callable[[argparse.Namespace], None], str, tuple[str, ...]]]] = {
     "add": (_add, "save the rules of a file; a rule that is there gets a new version", ("file",)),
-    "list": (_list, "the rules of the store, by priority", ()),
-    "show": (_show, "one rule: definition, versions, activations, promotions", ("rule_id",)),
+    "list": (list_rules, "the rules of the store, by priority", ()),
+    "show": (show_rule, "one rule: definition, versions, activations, promotions", ("rule_id",)),
     "test": (_test, "check the rules of a file and say them in English; nothing is saved", ("file",)),
     "simulate": (_simulate, "what a rule would have done over some records; nothing is saved", ("rule",)),
+    "effect": (_effect, "what a rule's promotions did: offered against control", ("rule",)),
     "enable": (_switch, "switch a rule on", ("rule_id",)),
     "disable": (_switch, "switch a rule off", ("rule_id",)),
-    "export": (_export, "all rules of the store as a rules file", ()),
+    "export": (export_rules, "all rules of the store as a rules file", ()),
 }
 
 

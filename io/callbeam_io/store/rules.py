@@ -34,6 +34,7 @@ class RuleDraft:
         enabled: whether it is to be on.
         definition: the rule as JSON.
         base: the version that was edited, 0 for a rule that is new; None: whichever there is.
+        sentence: the rule in words, as of this version.
     """
 
     rule_id: str
@@ -42,6 +43,7 @@ class RuleDraft:
     enabled: bool
     definition: Mapping[str, Any]
     base: int | None = None
+    sentence: str = ""
 
 
 def save_rules(store: StoreBase, drafts: Sequence[RuleDraft], by: str) -> list[int]:
@@ -82,6 +84,7 @@ def _save(connection: Connection, draft: RuleDraft, by: str) -> int:
         "created_at": utc_text(),
         "created_by": by,
         "version": now + 1,
+        "sentence": draft.sentence or None,
     }
     connection.execute(insert(_VERSIONS).values(rule_id=draft.rule_id, **values))
     if held is None:
