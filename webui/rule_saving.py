@@ -1,0 +1,105 @@
+"""Rules from pages into the store: a version each time, nobody's edit lost, every change in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import abort
+from flask_login import current_user
+
+from callbeam_io.store import rules as saved
+from callbeam_io.store.rules import RuleConflict as RuleConflict
+from callbeam_io.store.rules import RuleDraft
+from callbeam_io.store.web_queries import RequestError
+from webui.desk import desk
+from webui.roles import log
+from webui.services import store
+
+Row = dict[str, Any]
+
+
+def row_of(rule_id: str) -> Row:
+    """The row of a rule; 404 where there is none."""
+    try:
+        return saved.rule_row(store(), rule_id)
+    except RequestError:
+        abort(404, "There is no rule of this name.")
+
+
+def version_of(row: Mapping[str, Any] | None) -> int:
+    """The version that a row of ``rules`` is a copy of; 0: there is no rule yet."""
+    return 0 if row is None else int(row["version"] or 0)
+
+
+def draft_of(checked: Mapping[str, Any], enabled: bool, base: int | None) -> RuleDraft:
+    """What is saved of a rule that the check takes."""
+    definition = {**checked["definition"], "enabled": enabled}
+    return RuleDraft(
+        checked["rule_id"],
+        definition["name"],
+        definition["priority"],
+        enabled,
+        definition,
+        base,
+        checked["sentence"] or "",
+    )
+
+
+def save(drafts: Sequence[RuleDraft]) -> list[int]:
+    """Saves rules, all or none; gives their versions.
+
+    Raises:
+        RuleConflict: somebody else has saved one of them meanwhile.
+    """
+    versions = saved.save_rules(store(), drafts, current_user.name)
+    for draft, version in zip(drafts, versions, strict=True):
+        log("rule saved", draft.rule_id, {"version": version, "on": draft.enabled, "rule": draft.sentence})
+    return versions
+
+
+def changed(row: Mapping[str, Any], enabled: bool | None = None, **changes: Any) -> int:
+    """Saves a rule with some entries changed as its next version; gives that.
+
+    Raises:
+        RequestError: it cannot be decided like this.
+        RuleConflict: as of `save`.
+    """
+    checked = desk().check({**row["definition"], **changes})
+    if not checked["ok"]:
+        first = checked["problems"][0]
+        raise RequestError(f"{first['path']} {first['message']}")
+    on = bool(row["enabled"]) if enabled is None else enabled
+    return save([draft_of(checked, on, version_of(row))])[0]
+
+
+def switch_off(rule_id: str) -> None:
+    """Switches a rule off, at once."""
+    if saved.switch_rule(store(), rule_id, on=False):
+        log("rule switched off", rule_id)
+
+
+def switch_on(row: Mapping[str, Any], start: str) -> None:
+    """Switches a rule on for whom ``start`` says, as a version of its own where the rule says otherwise.
+
+    Raises:
+        RequestError, RuleConflict: as of `changed`.
+    """
+    if row["definition"].get("start", "now") != start:
+        changed(row, enabled=True, start=start)
+    else:
+        checked = desk().check(row["definition"])
+        if not checked["ok"]:
+            first = checked["problems"][0]
+            raise RequestError(f"{first['path']} {first['message']}")
+        saved.switch_rule(store(), row["rule_id"], on=True)
+    log("rule switched on", row["rule_id"], {"start": start})
+
+
+def set_priority(row: Mapping[str, Any], priority: int) -> None:
+    """Changes a rule's priority; one that is on goes on with those who come to qualify.
+
+    A new version begins anew, and with ``now`` it would take everyone who qualifies once more.
+    """
+    start = {"start": "entering"} if row["enabled"] else {}
+    changed(row, priority=priority, **start)
