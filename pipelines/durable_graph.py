@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import apache_beam as beam
@@ -11,9 +10,10 @@ import apache_beam as beam
 from callbeam_io.sink import WriteResults, drain_key
 from callbeam_io.sources.live import LiveFeed
 from callbeam_io.sources.unbounded import FeedSource
-from callbeam_io.store import Store, mends, open_store
+from callbeam_io.store import mends
 from pipelines import graph
 from pipelines.dataflow import ReadFeeds
+from pipelines.durable_rules import StoreRules, worker_store
 from pipelines.preflight import PreparedLive
 from transforms.cleaning import Prepare
 from transforms.errors import StoreError
@@ -33,16 +33,11 @@ class Drained:
     def __call__(self) -> bool:
         """Asks the store; while it is away nobody was told."""
         try:
-            return bool(_store(self.url).control(drain_key(self.run_id)))
+            return bool(worker_store(self.url).control(drain_key(self.run_id)))
         except StoreError as error:
             if not mends(error):
                 raise
             return False
-
-
-@lru_cache(maxsize=4)
-def _store(url: str) -> Store:
-    return open_store(url, create=False)
 
 
 def build_durable(pipeline: beam.Pipeline, prepared: PreparedLive, run_id: str) -> None:
@@ -58,8 +53,9 @@ def build_durable(pipeline: beam.Pipeline, prepared: PreparedLive, run_id: str) 
     else:
         source = FeedSource(run_id, feeds, prepare, PacketCoder(), config.early_every, drained)
         splits = sum(len(f.feed.splits()) for f in feeds)
+    rulings = StoreRules(config.output, run_id, config.consent_default)
     settings = LiveSettings(
-        run_id, config.live_plan(), config.reference, DURABLE_SHARDS, splits, durable=True
+        run_id, config.live_plan(), config.reference, DURABLE_SHARDS, splits, durable=True, rulings=rulings
     )
     sink = WriteResults(config.output, run_id, append=False, keep_windows=config.keep_windows)
     graph.build_live(pipeline, settings, runner, source, sink)

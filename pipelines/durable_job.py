@@ -14,9 +14,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from callbeam_io.sink import drain_key, ended_key
 from callbeam_io.sources.unbounded import close_readers
 from pipelines.durable_graph import build_durable
+from pipelines.durable_rules import BookKeeper
 from pipelines.flink import FlinkRest
 from pipelines.patience import unless_away
 from pipelines.preflight import PreparedLive
+from pipelines.rulebook import BookSpec, seconds_of
 from pipelines.signals import draining
 
 _POLL: Final = 1.0
@@ -39,6 +41,7 @@ class DurableJob:
             options=PipelineOptions([*self.prepared.engine.args, f"--job_name={self.job_name}"])
         )
         build_durable(pipeline, self.prepared, self.run_id)
+        self.rules.start()
         with draining(self._told.set):
             result = pipeline.run()
             engine = threading.Thread(target=self._wait, args=(result,), name="engine", daemon=True)
@@ -48,6 +51,12 @@ class DurableJob:
             except KeyboardInterrupt:
                 self._cancel()
                 raise
+
+    def __post_init__(self) -> None:
+        config, store = self.prepared.config, self.prepared.store
+        spec = self.prepared.book or BookSpec((), config.output, config.consent_default)
+        types, pane = config.reference().types, config.rule_settings.pane
+        self.rules = BookKeeper(store, self.run_id, spec, config.rules, types, pane)
 
     @property
     def job_name(self) -> str:
@@ -79,24 +88,26 @@ class DurableJob:
         return any(found)
 
     def _beat(self, started: float) -> None:
-        """Heartbeat and orders; a store that is away is said once."""
+        """Heartbeat, rules and orders; a store that is away is said once."""
 
         def beat() -> None:
-            self.prepared.store.update_run(self.run_id, live={"engine": self.prepared.engine.runner})
-            self._stop_when_told(started)
+            store = self.prepared.store
+            store.update_run(self.run_id, live={"engine": self.prepared.engine.runner})
+            run = store.run(self.run_id)
+            self.rules.beat(None if run["watermark"] is None else seconds_of(run["watermark"]))
+            self._stop_when_told(started, run["records_read"] or 0)
 
         trouble = unless_away(beat)
         if trouble is not None and trouble != self._trouble:
             print(f"callbeam: {trouble} (trying again)", file=sys.stderr, flush=True)
         self._trouble = trouble
 
-    def _stop_when_told(self, started: float) -> None:
-        store, config = self.prepared.store, self.prepared.config
+    def _stop_when_told(self, started: float, read: int) -> None:
+        config = self.prepared.config
         over = config.stop_seconds is not None and time.monotonic() - started > config.stop_seconds
-        read = store.run(self.run_id)["records_read"] or 0
         enough = config.stop_rows is not None and read >= config.stop_rows
         if over or enough or self._told.is_set():
-            store.set_control(drain_key(self.run_id), True)
+            self.prepared.store.set_control(drain_key(self.run_id), True)
 
     def _cancel(self) -> None:
         """Cancels the job where it runs; a live one stays RUNNING even after its sources have ended."""
@@ -118,5 +129,6 @@ class DurableJob:
         print(line + (f", last trouble: {trouble}" if trouble else ""), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Closes the readers, where the engine's worker is this process."""
+        """Closes the readers, where the engine's worker is this process; rules change no more."""
+        self.rules.close()
         close_readers(self.run_id)

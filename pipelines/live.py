@@ -13,12 +13,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from callbeam_io.kept import KeptRecords, folder_of
-from callbeam_io.sink import WriteResults, decided_key
+from callbeam_io.sink import WriteResults
 from callbeam_io.sources.live import LiveFeed, LiveReader
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
 from pipelines.durable_job import DurableJob
+from pipelines.durable_rules import decisions_of
 from pipelines.livebook import LiveBook
 from pipelines.orphans import end_children, guard_children
 from pipelines.patience import patiently, unless_away
@@ -31,7 +32,6 @@ from pipelines.snapshots import Loaded, Positions, Snapshots, take
 from pipelines.status import LiveStatus
 from pipelines.summary import summary
 from transforms.cleaning import Prepare
-from transforms.columns.live_tables import LiveTables
 from transforms.errors import CallbeamError, RequestError, StoreError
 from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
@@ -146,16 +146,6 @@ class LiveJob:
         types, pane = config.reference().types, config.rule_settings.pane
         return LiveBook(store, self.state, self.run_id, spec, config.rules, types, pane)
 
-    def _restore_decisions(self, tables: LiveTables) -> None:
-        """What the store has of promotions counts; what comes again is dropped."""
-        store = self.prepared.store
-        floor = store.control(decided_key(self.run_id))
-        if floor is not None:
-            tables.decisions.floor = int(floor)
-        for row in store.rows("promotions", self.run_id, where={"outcome": "offered"}):
-            rule_id = row["rule_id"]
-            tables.decisions.offered[rule_id] = tables.decisions.offered.get(rule_id, 0) + 1
-
     def _reader(self, loaded: Loaded) -> LiveReader:
         config = self.prepared.config
         prepare = Prepare(config.clean_settings(), config.reference, config.max_ahead)
@@ -165,7 +155,7 @@ class LiveJob:
     def _restore(self, loaded: Loaded) -> None:
         self._seq = loaded.seq
         tables = self.state.last(self.settings.new_tables)
-        self._restore_decisions(tables)
+        tables.decisions.catch_up(*decisions_of(self.prepared.store, self.run_id))
         for number, saved in loaded.shards.items():
             shard = self.state.shard(number, self.settings.new_shard)
             saved.restore(shard)

@@ -83,6 +83,4 @@ def _prepare_live(config: RunConfig, engine: Engine) -> PreparedLive:
         if not engine.is_dry:
             feed.check()
     store, book, notes = _open_results(config)
-    if engine.durable and book.definitions:
-        notes = (*notes, f"rules are not decided on {engine.runner} yet: no promotions are made")
     return PreparedLive(config.for_feeds(feeds), engine, feeds, store, (*assumptions(config), *notes), book)

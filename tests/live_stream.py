@@ -14,15 +14,16 @@ import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.window import TimestampedValue
-from record_sets import One, by_key, csv_of, small_reference
+from record_sets import DAY, One, by_key, csv_of, small_reference
 
 from transforms.cleaning import Prepare
 from transforms.columns.analysis import Plan
 from transforms.columns.clean import CleanSettings
+from transforms.columns.decisions import RuleSettings
 from transforms.columns.live import LivePlan
 from transforms.columns.windows import Window
 from transforms.live import AnalyseLive
-from transforms.live_settings import LiveSettings
+from transforms.live_settings import LiveSettings, Rulings
 from transforms.packets import Packet
 from transforms.registry import forget
 from transforms.schema import TEMPLATES
@@ -65,6 +66,8 @@ class ByHand:
     lateness: int
     mark: int | None = None
     events: list[tuple[Packet, int]] = field(default_factory=list)
+    rules: RuleSettings | None = None
+    rulings: Rulings | None = None
 
     def read(self, *records: One) -> None:
         """A batch; late is what is behind the watermark before it."""
@@ -90,8 +93,8 @@ class ByHand:
 
     def run(self, run_id: str, *, durable: bool = False) -> None:
         """Everything through the live steps; see `OUT`."""
-        live = LivePlan(Plan(TEMPLATES, self.window), self.window, self.lateness)
-        settings = LiveSettings(run_id, live, small_reference, shards=2, splits=1, durable=durable)
+        live = LivePlan(Plan(TEMPLATES, self.window), self.window, self.lateness, 30 * DAY, self.rules)
+        settings = LiveSettings(run_id, live, small_reference, 2, 1, durable, self.rulings)
         with beam.Pipeline("BundleBasedDirectRunner", options=PipelineOptions(["--streaming"])) as p:
             _ = (
                 p

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -23,8 +24,8 @@ class Tables(Protocol):
 
     @property
     def header(self) -> Mapping[str, Any]:
-        """``counts``: records by fate, written to the run's row; ``decided``: the last pane end (second) whose
-        promotions are among the tables; ``ended``: nothing will follow."""
+        """``counts``: records by fate, written to the run's row; ``watermark``: likewise, a second; ``decided``:
+        the last pane end (second) whose promotions are among the tables; ``ended``: nothing will follow."""
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
@@ -61,6 +62,9 @@ class ResultWriter:
         if notes:
             tables["control"] = pa.concat_tables(notes)
         counts = packet.header.get("counts")
+        if packet.header.get("watermark") is not None:
+            moment = datetime.fromtimestamp(packet.header["watermark"], UTC)
+            counts = {**(counts or {}), "watermark": utc_text(moment)}
         writer = writer_for(self.url, patient=self.patient)
         writer.put(self.run_id, tables, append=self.append, counts=counts, also=also)
 
