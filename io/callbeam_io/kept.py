@@ -63,9 +63,14 @@ class KeptRecords:
             )
         return rows
 
-    def read(self, paths: list[str]) -> pa.Table | None:
-        """The records of some files, in their order; None for none."""
-        tables = [pq.read_table(self._root / p, partitioning=None) for p in paths]
+    def read(self, paths: list[str], columns: list[str] | None = None) -> pa.Table | None:
+        """The records of some files, in their order; None for none.
+
+        Args:
+            paths: as in ``record_files``.
+            columns: those of them that are there; None: all.
+        """
+        tables = [pq.ParquetFile(self._root / p).read(columns) for p in paths]
         return pa.concat_tables(tables, promote_options="default") if tables else None
 
     def sweep(self, counted: set[str]) -> None:

@@ -1,0 +1,131 @@
+"""What is told of a count."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.rule_service.counting import Case, Tally
+from transforms.columns.rules.arrays import Ints
+from transforms.columns.rules.outcomes import OFFERED, OUTCOMES, SOLD_OUT
+from transforms.rules.problems import duration_text
+from transforms.schema import TIME_FORMAT
+
+Json = dict[str, Any]
+EXAMPLES: Final = 10
+_DAY: Final = 86_400
+
+
+def told(case: Case, found: Tally, *, exact: bool) -> Json:
+    """A count as JSON values; of a part of the subscribers it is scaled up to all."""
+    share = found.people / max(case.kept.subscribers, 1)
+    outcome = _sold_out(case, found, share)
+    rows = np.flatnonzero(found.decided_at > case.since)
+    by_outcome = np.bincount(outcome[rows], minlength=len(OUTCOMES))
+    offered = rows[outcome[rows] == OFFERED]
+
+    def scaled(count: float) -> int:
+        return round(count / share) if share else 0
+
+    now_offered = scaled(int((found.now == OFFERED).sum()))
+    most = case.tried.rule.limits.max_total
+    return {
+        "exact": exact,
+        "history": history_of(case),
+        "reached": scaled(len(np.unique(found.subscriber[rows]))),
+        "qualify_now": scaled(len(found.now)),
+        "funnel": {
+            "matched": scaled(len(rows)),
+            **{name: scaled(count) for name, count in zip(OUTCOMES, by_outcome.tolist(), strict=True)},
+        },
+        "per_day": [
+            {"day": day, "firings": scaled(firings), "offered": scaled(some)}
+            for day, firings, some in _per_day(case, found.decided_at[rows], found.decided_at[offered])
+        ],
+        "expected_per_day": round(scaled(len(offered)) * _DAY / _covered(case), 1),
+        "expected_now": now_offered if most is None else min(now_offered, most),
+        "overlap": [
+            {"rule_id": active.rule.rule_id, "name": active.rule.name, "people": scaled(people)}
+            for active, people in zip(case.rules, _overlap(found, rows), strict=True)
+        ],
+        "examples": _examples(case, found, rows, outcome),
+    }
+
+
+def history_of(case: Case) -> Json:
+    """What the rule was tried on."""
+    kept = case.kept
+    window, covered = case.tried.rule.longest_window, case.others.upto - kept.first
+    return {
+        "first": time_text(kept.first),
+        "last": time_text(kept.last),
+        "records": kept.records,
+        "subscribers": kept.subscribers,
+        "shorter_than_window": covered < window,
+        "cut": kept.cut,
+        "pane": duration_text(case.others.setting.settings.pane),
+        "from": f"run {kept.run['run_id']}",
+    }
+
+
+def time_text(second: int) -> str:
+    """Seconds since 1970 as the store writes times."""
+    return datetime.fromtimestamp(second, UTC).strftime(TIME_FORMAT)
+
+
+def _covered(case: Case) -> int:
+    """Seconds of the history in which firings are counted."""
+    pane = case.others.setting.settings.pane
+    return max(case.others.upto - max(case.since, case.kept.first // pane * pane), pane)
+
+
+def _sold_out(case: Case, found: Tally, share: float) -> NDArray[np.uint8]:
+    """The outcomes, those beyond the rule's total sold out: in order of pane end, then subscriber."""
+    most = case.tried.rule.limits.max_total
+    offered = np.flatnonzero(found.outcome == OFFERED)
+    limit = len(offered) if most is None else round(most * share)
+    if limit >= len(offered):
+        return found.outcome
+    order = np.lexsort((np.array(case.texts(found.subscriber[offered])), found.decided_at[offered]))
+    outcome = found.outcome.copy()
+    outcome[offered[order[limit:]]] = SOLD_OUT
+    return outcome
+
+
+def _per_day(case: Case, fired: Ints, offered: Ints) -> list[tuple[str, int, int]]:
+    """Every UTC day that pane ends are counted of, with firings and offers."""
+    first = max(case.since, case.kept.first) // _DAY
+    last = max(int(fired.max(initial=0)), case.others.upto - 1) // _DAY
+    counts = [
+        np.bincount(some // _DAY - first, minlength=last - first + 1).tolist() for some in (fired, offered)
+    ]
+    days = np.arange(first, last + 1).astype("datetime64[D]").astype(str).tolist()
+    return list(zip(days, *counts, strict=True))
+
+
+def _overlap(found: Tally, rows: Ints) -> list[int]:
+    people, shared = found.subscriber[rows], found.shared[rows]
+    return [len(np.unique(people[shared[:, k]])) for k in range(shared.shape[1])]
+
+
+def _examples(case: Case, found: Tally, rows: Ints, outcome: NDArray[np.uint8]) -> list[Json]:
+    """Some firings, spread evenly over time."""
+    ordered = rows[np.lexsort((found.subscriber[rows], found.decided_at[rows]))]
+    places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).round().astype(np.int64)
+    chosen = ordered[np.unique(places)]
+    texts = case.texts(found.subscriber[chosen])
+    values = found.features.take(pa.array(chosen)).to_pylist()
+    return [
+        {
+            "subscriber": text,
+            "decided_at": time_text(int(found.decided_at[row])),
+            "outcome": OUTCOMES[outcome[row]],
+            "values": json.loads(value),
+        }
+        for row, text, value in zip(chosen.tolist(), texts, values, strict=True)
+    ]

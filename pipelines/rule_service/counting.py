@@ -1,0 +1,141 @@
+"""What a rule would have done, had it been on over the whole history: in a few shards, or in all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.rule_service.firings import Others, firings_of, of_people
+from pipelines.rule_service.memory import Kept, Shard
+from pipelines.rule_service.threads import on_threads
+from pipelines.rule_service.wire import Asked
+from transforms.columns.decisions import RuleBook, gate_of
+from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.firings import Firings
+from transforms.columns.rules.outcomes import Consent, Contacts, decide
+from transforms.rules.language import ActiveRule, Limits, Rule
+
+_SAMPLE: Final = 300_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule is tried on, and beside what.
+
+    Attributes:
+        tried: the rule, as the version that it would be.
+        rules: those that are on, without the one that is tried.
+        others: their firings.
+        consent: who may be offered anything.
+        since: second after which firings are counted; all of them count for limits and the cap.
+    """
+
+    tried: ActiveRule
+    rules: tuple[ActiveRule, ...]
+    others: Others
+    consent: Consent
+    since: int
+
+    @property
+    def kept(self) -> Kept:
+        """The history."""
+        return self.others.kept
+
+    def texts(self, codes: Ints) -> Sequence[str]:
+        """Subscribers as the store names them."""
+        return gate_of(RuleBook(), self.others.setting.settings, self.kept.texts).texts(codes)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a rule did for some subscribers, in no order.
+
+    Attributes:
+        subscriber, decided_at, outcome: of each firing, but for ``sold_out``.
+        features: the values of its conditions.
+        shared: firings x other rules: whether its subscriber has a counted firing of that rule, too.
+        now: outcomes of those who qualify at the last pane end, as if they fired there.
+        people: how many subscribers were looked at.
+    """
+
+    subscriber: Ints
+    decided_at: Ints
+    outcome: NDArray[np.uint8]
+    features: pa.StringArray
+    shared: Bools
+    now: NDArray[np.uint8]
+    people: int
+
+
+def sample_of(kept: Kept) -> list[Shard]:
+    """A few shards that stand for all; all of them where there is little."""
+    before = np.cumsum([0, *(len(s.rows) for s in kept.parts)])
+    return kept.parts[: max(int(np.searchsorted(before, _SAMPLE)), 1)]
+
+
+def tally(case: Case, shards: Sequence[Shard], asked: Asked) -> Tally:
+    """What the rule did in some shards (at least one); `wire.Cancelled` where the question is given up."""
+    parts = list(on_threads(partial(_of_shard, case, asked), shards))
+    columns = ("subscriber", "decided_at", "outcome", "shared", "now")
+    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
+    features = pa.concat_arrays([p.features for p in parts])
+    return Tally(features=features, people=sum(p.people for p in parts), **joined)
+
+
+def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
+    asked.go_on()
+    tried = [case.tried, _qualifying(case)]
+    fired = firings_of(tried, shard, case.others.setting, case.others.upto)
+    mine, now = fired.take(fired.rule == 0), fired.take(fired.rule == 1)
+    asked.go_on()
+    codes = np.union1d(mine.subscriber, now.subscriber)
+    others = [of_people(part, codes) for part in case.others.of(case.rules, shard)]
+    shared = [np.isin(mine.subscriber, part.subscriber[part.decided_at > case.since]) for part in others]
+    return Tally(
+        mine.subscriber,
+        mine.decided_at,
+        _outcomes(case, mine, others),
+        mine.features,
+        np.stack(shared, axis=1) if shared else np.zeros((len(mine), 0), np.bool_),
+        _outcomes(case, now, others),
+        len(shard.people),
+    )
+
+
+def _qualifying(case: Case) -> ActiveRule:
+    """Fires at the last pane end, for everybody for whom the condition holds there."""
+    rule = case.tried.rule
+    plain = Rule(f"{rule.name} now", rule.when, rule.offer, limits=Limits())
+    return ActiveRule(plain, active_from=case.others.upto)
+
+
+def _outcomes(case: Case, fired: Firings, others: Sequence[Firings]) -> NDArray[np.uint8]:
+    """What the gate makes of firings of the rule that is tried, beside those of the others."""
+    parts = [fired, *others]
+    sizes = [len(part) for part in parts]
+    merged = Firings(
+        np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
+        np.concatenate([part.subscriber for part in parts]),
+        np.concatenate([part.decided_at for part in parts]),
+        fired.features,
+    )
+    outcome, _ = decide(
+        merged,
+        [case.tried, *map(_without_control, case.rules)],
+        consent=case.consent,
+        cap=case.others.setting.settings.cap,
+        earlier=Contacts(),
+        texts=case.texts,
+    )
+    return outcome[: len(fired)]
+
+
+def _without_control(active: ActiveRule) -> ActiveRule:
+    """A control group counts for the cap as if it were offered, and takes long to tell."""
+    return replace(active, rule=replace(active.rule, control_share=0))

@@ -1,0 +1,75 @@
+"""Firings over the whole history: of a rule that is tried, and, kept from count to count, of those that are on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.rule_service.memory import Kept, Shard
+from pipelines.rule_service.world import Setting
+from transforms.columns.decisions import first_pane_end_after
+from transforms.columns.rules.arrays import Ints
+from transforms.columns.rules.evaluate import evaluate
+from transforms.columns.rules.firings import Firings
+from transforms.columns.rules.memory import Memory
+from transforms.rules.language import ActiveRule
+
+_NO_TEXTS = pa.array([], pa.string())
+
+
+def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto: int) -> Firings:
+    """The firings of some rules for a shard's subscribers, from their beginning to second ``upto``.
+
+    Raises:
+        RuleProblem: a window is no multiple of the pane.
+    """
+    pane = setting.settings.pane
+    after = int(shard.rows.start.min()) // pane * pane
+    found, _ = evaluate(
+        rules, shard.rows, setting.context, after=after, upto=upto, pane=pane, memory=Memory()
+    )
+    return found
+
+
+class Others:
+    """The firings of the rules that are on, worked out once for a history and a rule.
+
+    Attributes:
+        kept: the history.
+        setting: of its run.
+        upto: second of the last pane end.
+    """
+
+    def __init__(self, kept: Kept, setting: Setting) -> None:
+        self.kept, self.setting = kept, setting
+        self.upto = first_pane_end_after(kept.last, setting.settings.pane)
+        self._found: dict[tuple[ActiveRule, int], Firings] = {}
+
+    def keep(self, rules: Sequence[ActiveRule]) -> None:
+        """Forgets the firings of other rules than these."""
+        wanted = set(rules)
+        for key in [key for key in self._found if key[0] not in wanted]:
+            self._found.pop(key, None)
+
+    def of(self, rules: Sequence[ActiveRule], shard: Shard) -> list[Firings]:
+        """The firings of each of some rules, without their values."""
+        number = id(shard)  # it lives as long as the history
+        missing = [active for active in rules if (active, number) not in self._found]
+        if missing:
+            found = firings_of(missing, shard, self.setting, self.upto)
+            for position, active in enumerate(missing):
+                rows = found.rule == position
+                self._found[active, number] = Firings(
+                    found.rule[rows], found.subscriber[rows], found.decided_at[rows], _NO_TEXTS
+                )
+        return [self._found[active, number] for active in rules]
+
+
+def of_people(firings: Firings, codes: Ints) -> Firings:
+    """Those of some subscribers, without their values."""
+    rows = np.isin(firings.subscriber, codes)
+    columns = (firings.rule[rows], firings.subscriber[rows], firings.decided_at[rows])
+    return replace(firings, rule=columns[0], subscriber=columns[1], decided_at=columns[2])

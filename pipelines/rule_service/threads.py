@@ -1,0 +1,25 @@
+"""Work on shards beside each other: NumPy and Arrow release the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_COUNT: Final = int(os.environ.get("CALLBEAM_THREADS", 0)) or min(8, os.cpu_count() or 1)
+_POOL: Final = ThreadPoolExecutor(_COUNT, thread_name_prefix="shard")
+
+
+def on_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """Results in the order of the items. Where one fails the others are not begun any more."""
+    futures = [_POOL.submit(work, item) for item in items]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
