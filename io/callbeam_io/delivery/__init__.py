@@ -1,0 +1,1 @@
+"""How promotions leave the house: queued, asked for consent once more, sent or exported."""

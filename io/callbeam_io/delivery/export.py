@@ -1,0 +1,123 @@
+"""Deliveries as CSV for a dialler or a mail tool, through the same gate as everything that leaves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from callbeam_io.delivery.facts import facts_of
+from callbeam_io.delivery.gate import EXPIRED, GO, LATER, WITHDRAWN, judge
+from callbeam_io.delivery.moments import local_text, main_zone, text_of
+from callbeam_io.store import deliveries
+from callbeam_io.store.deliveries import WAITING, key_of
+from callbeam_io.store.store import Store
+from callbeam_io.store.tables import TABLES
+
+COLUMNS: Final = (
+    "subscriber",
+    "offer_code",
+    "offer_text",
+    "channel",
+    "contact_from",
+    "contact_from_utc",
+    "contact_until_utc",
+    "zone",
+    "rule",
+    "decided_at",
+    "reason",
+)
+PAGE: Final = 1000
+_VERSIONS: Final = TABLES["rule_versions"]
+_FORMULA: Final = re.compile(r"[=@\t\r\n-]|\+(?!\d+$)")
+"""What a spreadsheet would run as a formula; numbers with their plus sign are none."""
+Row = Mapping[str, Any]
+
+
+def export_pages(
+    store: Store, clock: Callable[[], float], ahead: int = 0, by: str = "", where: Row | None = None
+) -> Iterator[bytes]:
+    """Lines of CSV, a header first, some at a time; what a page holds is ``exported`` before it is given.
+
+    Args:
+        store: of the deliveries.
+        clock: seconds since 1970, asked for every page: so is the gate.
+        ahead: also what is due in so many seconds; ``contact_from`` says when.
+        by: who exports, for the column ``detail``.
+        where: column -> the value that it must have, such as ``rule_id``.
+    """
+    yield _lines([COLUMNS])
+    last: deliveries.Key | None = None
+    while True:
+        now = clock()
+        with store.writing() as connection:
+            rows = deliveries.due(
+                connection, text_of(now), PAGE, until=text_of(now + ahead), after=last, where=where
+            )
+            reasons = _sentences(connection)
+            lines = [_line(row, at, reasons) for row, at in _leaving(connection, rows, now, ahead, by)]
+        if not rows:
+            return
+        last = key_of(rows[-1])
+        if lines:
+            yield _lines(lines)
+
+
+def _leaving(
+    connection: Connection, rows: list[dict[str, Any]], now: float, ahead: int, by: str
+) -> Iterator[tuple[Row, int]]:
+    """Those that may leave, and when each may reach its subscriber; the others get what the gate says."""
+    facts = facts_of(connection, rows, now)
+    for row in rows:
+        verdict = judge(row, facts, now)
+        soon = verdict.state in (GO, LATER) and verdict.at <= now + ahead
+        if soon:
+            _set(connection, row, now, state="exported", detail=f"by {by}" if by else "")
+            yield row, verdict.at
+        elif verdict.state == LATER:
+            deliveries.change(connection, key_of(row), WAITING, due_at=text_of(verdict.at))
+        elif verdict.state in (WITHDRAWN, EXPIRED):
+            _set(connection, row, now, state=verdict.state, detail=verdict.why)
+
+
+def _set(connection: Connection, row: Row, now: float, **values: str) -> None:
+    deliveries.change(connection, key_of(row), WAITING, at=text_of(now), next_at=None, **values)
+
+
+def _sentences(connection: Connection) -> dict[tuple[str, int], str]:
+    found = select(_VERSIONS.c.rule_id, _VERSIONS.c.version, _VERSIONS.c.sentence)
+    return {(row[0], row[1]): row[2] or "" for row in connection.execute(found)}
+
+
+def _line(row: Row, at: int, reasons: Mapping[tuple[str, int], str]) -> list[Any]:
+    offer, zones = row["offer"] or {}, row["zones"] or ""
+    return [
+        row["subscriber"],
+        *(offer.get(name, "") for name in ("code", "text", "channel")),
+        local_text(at, zones),
+        text_of(at),
+        row["expires_at"],
+        main_zone(zones),
+        offer.get("rule") or row["rule_id"],
+        row["decided_at"],
+        reasons.get((row["rule_id"], row["rule_version"]), ""),
+    ]
+
+
+def _lines(rows: Any) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([safe(cell) for cell in row] for row in rows)
+    return buffer.getvalue().encode()
+
+
+def safe(cell: Any) -> Any:
+    """A cell that no spreadsheet runs as a formula.
+
+    >>> safe("=1+1"), safe("+12025550123"), safe("+1+cmd"), safe("10 h abroad")
+    ("'=1+1", '+12025550123', "'+1+cmd", '10 h abroad')
+    """
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell

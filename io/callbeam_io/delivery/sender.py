@@ -1,0 +1,176 @@
+"""The sender of a store: one, whichever process it runs in. It sends what is due, withdraws and expires."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from callbeam_io.delivery import rate as rates
+from callbeam_io.delivery import webhook
+from callbeam_io.delivery.facts import facts_of, horizon, is_paused
+from callbeam_io.delivery.gate import EXPIRED, GO, LATER, WITHDRAWN, judge
+from callbeam_io.delivery.moments import text_of
+from callbeam_io.delivery.rate import BUCKET, RATE, bucket_of, rate_of
+from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Post, Webhook, message_of, webhook_of
+from callbeam_io.store import deliveries, locks
+from callbeam_io.store.deliveries import WAITING, key_of
+from callbeam_io.store.store import Store
+from transforms.errors import StoreError
+
+ATTEMPTS: Final = 12
+"""After so many a delivery has failed: about three hours with the waits between them."""
+LOCK: Final = "deliveries"
+_LEASE: Final = 60
+"""Seconds for which nobody else sends what one process is about to: longer than a call can take."""
+_FIRST_WAIT, _LONGEST_WAIT = 5.0, 3600.0
+_WORKERS: Final = 8
+_EVERY: Final = 0.5
+_SHARE: Final = 20
+"""Looking for withdrawals takes at most one part in so many of the time."""
+_LOG: Final = logging.getLogger(__name__)
+Row = dict[str, Any]
+
+
+class Sender:
+    """Sends the deliveries of a store while it holds the store's lock for that.
+
+    A delivery is claimed (its attempt counted, its next one put off) before it is sent, and its end is written
+    after: a process that dies in between leaves it waiting, and it is sent again with the same idempotency key.
+
+    Args:
+        store: of the deliveries.
+        clock: seconds since 1970.
+        post: sends one message.
+    """
+
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = time.time, post: Post = webhook.post
+    ) -> None:
+        self._store, self._clock, self._post = store, clock, post
+        self._lock: locks.RunLock | None = None
+        self._pool = ThreadPoolExecutor(_WORKERS, "deliver")
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._swept, self._sweep_took = -math.inf, 0.0
+        self._trouble = ""
+
+    def start(self) -> None:
+        """Goes on step after step on a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="sender", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread, waits for what is under way, and lets another process send."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._pool.shutdown()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def run(self) -> None:
+        """Step after step until `close`; a store that is away is waited for."""
+        while not self._stop.is_set():
+            try:
+                busy = self.step() > 0
+                self._trouble = ""
+            except StoreError as error:
+                busy = False
+                self._say(str(error))
+            self._stop.wait(0.01 if busy else _EVERY)
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            _LOG.warning("deliveries wait: %s", trouble)
+        self._trouble = trouble
+
+    def step(self) -> int:
+        """Expires and withdraws, then sends what is due as far as rate and workers reach; gives how many."""
+        if not self.has_lock():
+            return 0
+        now = self._clock()
+        deliveries.expire(self._store, text_of(now))
+        self._sweep(now)
+        with self._store.reading() as connection:
+            found = rates.settings(connection, WEBHOOK, RATE, BUCKET)
+            paused = is_paused(connection)
+            some = bool(deliveries.due(connection, text_of(now), 1))
+        hook = webhook_of(found.get(WEBHOOK))
+        if hook is None or paused or not some:
+            return 0
+        bucket = bucket_of(found.get(BUCKET), now).at_moment(now, rate_of(found.get(RATE)))
+        if bucket.tokens < 1 and found.get(BUCKET):
+            return 0  # it fills by itself
+        claimed = self._claim(now, bucket)
+        return sum(self._pool.map(lambda row: self._deliver(hook, row), claimed))
+
+    def has_lock(self) -> bool:
+        """Whether this process is the store's sender, or becomes it now."""
+        if self._lock is not None and not self._lock.held():
+            self._lock = None
+        if self._lock is None:
+            self._lock = locks.try_take(self._store.engine, LOCK)
+        return self._lock is not None
+
+    def _sweep(self, now: float) -> None:
+        """Withdraws what people do not want any more; page and API did that already for single ones."""
+        begun = time.monotonic()
+        if begun - self._swept < max(1.0, self._sweep_took * _SHARE):
+            return
+        with self._store.reading() as connection:
+            until = horizon(connection, now)
+        deliveries.withdraw_unwelcome(self._store, text_of(now), until)
+        self._swept = time.monotonic()
+        self._sweep_took = self._swept - begun
+
+    def _claim(self, now: float, bucket: rates.Bucket) -> list[Row]:
+        """What may be sent at this moment, with its attempt counted; the others get what the gate says."""
+        wanted = min(int(bucket.tokens), _WORKERS)
+        with self._store.writing() as connection:
+            rows = deliveries.due(connection, text_of(now), wanted)
+            facts, gone = facts_of(connection, rows, now), []
+            for row in rows:
+                verdict = judge(row, facts, now)
+                if verdict.state == GO:
+                    tries = {"attempts": (row["attempts"] or 0) + 1, "next_at": text_of(now + _LEASE)}
+                    deliveries.change(connection, key_of(row), WAITING, **tries)
+                    gone.append({**row, **tries})
+                elif verdict.state == LATER:
+                    deliveries.change(connection, key_of(row), WAITING, due_at=text_of(verdict.at))
+                elif verdict.state in (WITHDRAWN, EXPIRED):
+                    deliveries.change(
+                        connection, key_of(row), WAITING,
+                        state=verdict.state, at=text_of(now), detail=verdict.why,
+                    )  # fmt: skip
+            rates.keep(connection, bucket.without(len(gone)))
+        return gone
+
+    def _deliver(self, hook: Webhook, row: Mapping[str, Any]) -> int:
+        """Sends one delivery and writes down what became of it; gives 1 where it was sent."""
+        answer = self._post(hook, message_of(row), self._clock())
+        now = self._clock()
+        states: tuple[str, ...] = (WAITING,)
+        if answer.state == SENT:
+            states = ()  # it has gone, even where somebody withdrew it meanwhile
+            values: Row = {"state": "sent", "at": text_of(now), "next_at": None, "detail": answer.detail}
+        elif answer.state == AGAIN and row["attempts"] < ATTEMPTS:
+            wait = max(answer.wait, backoff(row["attempts"]))
+            values = {"next_at": text_of(math.ceil(now + wait)), "detail": answer.detail}
+        else:
+            values = {"state": "failed", "at": text_of(now), "next_at": None, "detail": answer.detail}
+        with self._store.writing() as connection:
+            deliveries.change(connection, key_of(row), *states, **values)
+        return int(answer.state == SENT)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next attempt: doubling from 5 s to an hour, the last half of it at random."""
+    whole = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
+    return whole * random.uniform(0.5, 1.0)
