@@ -81,6 +81,10 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
+    def is_time(self) -> bool:
+        """Whether enough is in the store."""
+        return bool((self.store.runs()[0]["records_read"] or 0) >= self.kill_after)
+
     def _watch(self) -> None:
         while not self._stop.wait(0.5):
             try:
@@ -93,7 +97,7 @@ class Watch:
             for name, n in self.cluster.checkpoints(job).items():
                 self.seen[name] = max(n, self.seen.get(name, 0))
         completed = self.seen.get("completed", 0)
-        if self.covered is None and (self.store.runs()[0]["records_read"] or 0) >= self.kill_after:
+        if self.covered is None and self.is_time():
             self.covered = completed + 1  # the one that is being taken now may have less
         if not self.killed and self.covered is not None and completed > self.covered:
             self.killed = True

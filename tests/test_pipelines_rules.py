@@ -75,7 +75,10 @@ def test_batch_makes_promotions(tmp_path: Path, text: str, capsys: pytest.Captur
     assert "Promotions:" in capsys.readouterr().out
 
 
-def test_stream_makes_the_same_promotions(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("engine", ["local", pytest.param("prism", marks=pytest.mark.prism)])
+def test_stream_makes_the_same_promotions(
+    tmp_path: Path, text: str, engine: str, request: pytest.FixtureRequest
+) -> None:
     listed = messy.directory()
     rules = str(rules_file(tmp_path))
     expected = promotions(run(tmp_path, text, *FLAGS, "--rules", rules, listed=listed))
@@ -91,6 +94,8 @@ def test_stream_makes_the_same_promotions(tmp_path: Path, text: str) -> None:
         "--directory",
         str(write_directory(live, listed)),
     ]
+    if engine == "prism":
+        flags += ["--runner=PrismRunner", f"--prism_location={request.getfixturevalue('prism_binary')}"]
     ready = prepared_with_rules(live, feed, *flags)
     assert run_live(ready) == 0
     assert promotions(ready.config.output) == expected

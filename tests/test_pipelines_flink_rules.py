@@ -1,0 +1,119 @@
+"""Rules on a real Flink cluster: from the start and switched on half-way, and a machine is lost after that."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import messy
+import pytest
+from list_feed import ListFeed, ListReader
+from servers.flink import FlinkCluster
+from test_pipelines_flink import Watch, no_job_is_left
+from test_pipelines_rules import FLAGS, RULES, prepared_with_rules, promotions
+from test_pipelines_run import run, write_directory
+
+from callbeam_io.sources.feeds import Chunk, Position
+from pipelines.live import run_live
+from pipelines.rules import main as rules
+
+__all__ = ["no_job_is_left"]
+pytestmark = pytest.mark.flink
+RECORDS = 1500
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+NEW: dict[str, Any] = {
+    "name": "Busy days",
+    "when": {
+        "combinator": "and",
+        "rules": [{"field": "interactions", "operator": ">=", "value": 9, "window": "1d"}],
+    },
+    "offer": {"code": "BUSY"},
+    "limits": {"repeat": "on_reentry", "max_total": 30},
+}
+
+
+def in_order(seed: int) -> str:
+    """Nine days of good records, one every few minutes."""
+    header, *lines = messy.csv_text(RECORDS, seed=seed, bad=0, repeats=0).splitlines()
+    for i, line in enumerate(lines):
+        fields = line.split(",")
+        fields[3] = (BEGIN + timedelta(minutes=8.5 * i)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines[i] = ",".join(fields)
+    return "\n".join([header, *lines, ""])
+
+
+@dataclass
+class SlowFeed(ListFeed):
+    """A feed that takes a moment for each chunk."""
+
+    pause: float = 0.0
+    lateness: int = 86400
+
+    def open(self, split: str, position: Position) -> SlowReader:
+        plain = ListFeed.open(self, split, position)
+        return SlowReader(self, plain.header, plain.lines, plain.split, plain.at)
+
+
+class SlowReader(ListReader):
+    def poll(self, timeout: float) -> Chunk | None:
+        time.sleep(self.feed.pause)
+        return super().poll(timeout)
+
+
+@dataclass
+class HalfWay(Watch):
+    """Switches a rule on once some records are in the store; the machine is lost after its first promotions."""
+
+    file: str = ""
+    active_from: str | None = None
+
+    def is_time(self) -> bool:
+        if not self.file:
+            return False
+        if self.active_from is None:
+            if super().is_time():
+                self._switch_on()
+            return False
+        return self.store.count("promotions", self.run_id, where={"rule_id": "busy-days"}) > 0
+
+    def _switch_on(self) -> None:
+        if not self.store.rows("rules", where={"rule_id": "busy-days"}):
+            rules(["add", self.file, "--store", self.store.engine.url.render_as_string(hide_password=False)])
+        for row in self.store.rows("rule_activations", self.run_id):
+            if row["rule_id"] == "busy-days":
+                self.active_from = row["active_from"]
+
+    @property
+    def run_id(self) -> str:
+        return str(self.store.runs()[0]["run_id"])
+
+
+def write_rules(path: Path, found: list[dict[str, Any]]) -> str:
+    path.write_text(json.dumps(found), encoding="utf-8")
+    return str(path)
+
+
+def test_rules_through_a_lost_machine(tmp_path: Path, flink_cluster: FlinkCluster) -> None:
+    live, text, listed = tmp_path / "live", in_order(71), messy.directory()
+    live.mkdir()
+    rules(["add", write_rules(tmp_path / "first.json", RULES), "--store", f"sqlite:///{live}/results.db"])
+    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.4)
+    flags = [*FLAGS, "--directory", str(write_directory(live, listed)), *flink_cluster.pipeline_options()]
+    ready = prepared_with_rules(live, feed, *flags)
+    new = write_rules(tmp_path / "new.json", [NEW])
+    with HalfWay(flink_cluster, ready.store, kill_after=RECORDS // 5, file=new) as watch:
+        assert run_live(ready) == 0
+    assert watch.killed and watch.seen["completed"] > 0 and watch.seen["restored"] > 0
+    assert watch.active_from is not None
+    stamp = watch.active_from.replace(" ", "T") + "Z"
+    assert "2026-01-02" < stamp < "2026-01-07"
+    both = write_rules(tmp_path / "both.json", [*RULES, {**NEW, "valid_from": stamp}])
+    expected = promotions(run(tmp_path, text, *FLAGS, "--rules", both, listed=listed))
+    assert promotions(ready.config.output) == expected
+    decided = ready.store.rows("promotions")
+    assert {r["rule_id"] for r in decided} == {"abroad", "fans-of-banks", "busy-days"}
+    assert min(r["decided_at"] for r in decided) < watch.active_from < max(r["decided_at"] for r in decided)
