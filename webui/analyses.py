@@ -53,7 +53,7 @@ def figures(table: str) -> ResponseReturnValue:
     asked = _Asked(analysis, view.chosen_run() or abort(404))
     look = theme(request.args.get("theme"))
     drawn = analysis.figures(asked.rows, asked.what, look)
-    parts = {"table": render_template("_analysis_table.html", a=analysis, asked=asked)}
+    parts = {"table": render_template("_analysis_table.html", a=analysis, asked=asked, measures=MEASURES)}
     return jsonify(status=services().pulse.status().as_json(), figures=news(drawn), parts=parts)
 
 

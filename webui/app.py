@@ -8,6 +8,7 @@ from typing import Final
 
 from flask import Flask
 
+from callbeam_io.jobs import Jobs
 from callbeam_io.store import Store, open_store
 from webui import (
     account,
@@ -22,22 +23,31 @@ from webui import (
     generator,
     habits,
     health,
+    jobs,
     layout,
     metrics,
+    new_run,
     outlines,
     person,
+    person_week,
     preparation,
     promotions,
+    records,
     rejects,
+    rule_builder,
+    rule_page,
+    rules,
     runs,
     security,
     services,
     signin,
     signing,
     subscribers,
+    uploads,
     users,
     vendor,
     welcome,
+    why,
 )
 from webui.config import WebConfig
 from webui.pulse import Pulse
@@ -57,8 +67,16 @@ PAGES: Final[Sequence[ModuleType]] = (
     habits,
     subscribers,
     person,
+    person_week,
+    records,
+    why,
+    rules,
+    rule_builder,
+    rule_page,
     promotions,
     consent,
+    new_run,
+    jobs,
     runs,
     rejects,
     generator,
@@ -84,12 +102,14 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # rows keep the order of their columns
     app.secret_key = config.secret_key or first_start.secret_key(store)
     pulse, traffic = Pulse(store), Traffic(store)
-    services.install(app, services.Services(config, store, pulse, traffic))
+    services.install(app, services.Services(config, store, pulse, traffic, Jobs(store, config.store)))
     metrics.install(app)
+    uploads.install(app, config)
     security.install(app, config)
     signing.install(app)
     errors.install(app)
     layout.install(app, [line for page in PAGES for line in getattr(page, "NAV", ())])
+    app.jinja_env.globals.update(drill_url=records.drill_url)
     for page in PAGES:
         app.register_blueprint(page.bp)
     api.install(app)

@@ -108,6 +108,19 @@ class RuleDesk:
         """Why a person has no promotion of a rule: the same entries, as of now."""
         return self._ask("why_not", self._slow, rule_id=rule_id, subscriber=subscriber)
 
+    def records(self, **asked: Any) -> Json:
+        """The records behind a number of an analysis, of the newest run that kept any (``run_id`` null: none has).
+
+        Args:
+            asked: ``window_start`` and ``window_end``, ``key`` (such as ``{"hour": 17}``), ``measure``, ``offset``,
+                ``limit``.
+        """
+        return self._ask("records", self._slow, **asked)
+
+    def person(self, subscriber: str) -> Json:
+        """What a subscriber did: ``week`` (7 x 24), ``records``, ``since`` and the newest ``rows``."""
+        return self._ask("person", self._slow, subscriber=subscriber)
+
     def close(self) -> None:
         """Ends the process; the next question starts another one."""
         with self._guard:
