@@ -135,7 +135,7 @@ def _described(block: Block, names: Sequence[str]) -> dict[str, Any]:
 def _about(block: Block, rows: int, whole: int) -> int | None:
     """How many records there are if the rest is like the beginning; None where the beginning says nothing."""
     part = block.end - block.start
-    return round(whole * rows / part) if block.kind == TEXT and part > 0 else None
+    return round((whole - block.start) * rows / part) if block.kind == TEXT and part > 0 else None
 
 
 def _shown(block: Block, batch: pa.RecordBatch, cleaned: Cleaned) -> dict[str, Any]:

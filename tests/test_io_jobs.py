@@ -77,10 +77,12 @@ def ended(row: dict[str, Any]) -> bool:
 
 
 def test_a_job_from_start_to_end(jobs: Jobs, tmp_path: Path) -> None:
-    job_id = jobs.start("nap", {"say": "callbeam: run 20261124T201733-3f9a begins"}, "admin", label="a nap")
+    job_id = jobs.start(
+        "nap", {"say": "callbeam: run 20261124T201733-3f9a begins"}, "admin", note={"name": "a nap"}
+    )
     row = wait(jobs, job_id, ended)
     assert (row["state"], row["error"], row["run_id"]) == ("done", None, "20261124T201733-3f9a")
-    assert row["created_by"] == "admin" and row["finished_at"] and row["command"]["label"] == "a nap"
+    assert row["created_by"] == "admin" and row["finished_at"] and row["command"]["note"] == {"name": "a nap"}
     assert jobs.tail(job_id) == "callbeam: run 20261124T201733-3f9a begins\n"
     assert jobs.folder == folder_of(url(tmp_path)) and not is_alive(row["pid"], "")
     assert [r["job_id"] for r in jobs.newest()] == [job_id] and jobs.running() == []

@@ -177,7 +177,7 @@ def test_a_number_that_is_clicked_opens_a_list_with_that_total(world: World) -> 
 
 def test_runs_and_one_run(world: World) -> None:
     page = world.get("/runs").text
-    address = re.search(r'href="(/runs/[^"]+)"', page)
+    address = re.search(r'href="(/runs/[0-9][^"]+)"', page)
     assert address is not None and "5,000" in page
     one = world.get(address[1]).text
     assert "4,800" in one and "negative duration" in one and "default_region" in one

@@ -8,6 +8,7 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import waitress
@@ -41,6 +42,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help="address of a proxy whose X-Forwarded-… headers are believed",
     )
+    flags.add_argument(
+        "--data_folder",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="folder whose files an administrator may have read by a run (repeatable; none)",
+    )
     return flags
 
 
@@ -53,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         listening = _listen(flags.host, flags.port)
         store = open_store(flags.store)
         password = first_start.make_admin(store)
-        app = create_app(WebConfig(flags.store, background=True), store)
+        folders = tuple(map(_folder, flags.data_folder))
+        app = create_app(WebConfig(flags.store, data_folders=folders, background=True), store)
         address = _address(flags.host, listening.getsockname()[1])
         _greet(address, password, first_start.signin_link(store, address) if password or flags.link else None)
     except (RequestError, OSError) as error:
@@ -64,6 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     _serve(app, listening, flags.trusted_proxy)
     return DONE
+
+
+def _folder(given: str) -> str:
+    """A folder that is there, as a whole path."""
+    if not Path(given).is_dir():
+        raise RequestError(
+            f"--data_folder {given} is no folder", "a folder of this machine", "check the path"
+        )
+    return str(Path(given).resolve())
 
 
 def _listen(host: str, port: int) -> socket.socket:

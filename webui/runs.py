@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from callbeam_io.store import web_queries
+from callbeam_io.store.jobs import job_of_run
+from callbeam_io.store.web_queries import RequestError
 from webui import words
+from webui.commands import again_options, resume_command
+from webui.jobs import recent
 from webui.layout import NavItem
-from webui.roles import ANALYST, required
-from webui.services import cached, store
+from webui.new_run import begun
+from webui.roles import ADMIN, ANALYST, demand, log, may, required
+from webui.services import cached, jobs, store
 
 bp = Blueprint("runs", __name__)
 NAV = [NavItem("Operate", "Runs", "cpu", "runs.runs", ANALYST, place=10)]
@@ -30,16 +36,44 @@ TONES: Final = {"running": "ok", "done": "ok", "failed": "bad", "cancelled": "id
 def runs() -> ResponseReturnValue:
     """All runs, the newest first."""
     found = cached("all runs", 1, lambda: store().runs(SHOWN))
-    return render_template("runs.html", runs=found, tones=TONES, lasted=lasted)
+    started = recent() if may(ADMIN) else []
+    return render_template("runs.html", runs=found, jobs=started, tones=TONES, lasted=lasted)
 
 
-@bp.get("/runs/<run_id>")
+@bp.route("/runs/<run_id>", methods=["GET", "POST"])
 @required(ANALYST)
 def run(run_id: str) -> ResponseReturnValue:
-    """One run: its records by fate, its options, its error."""
+    """One run: its records by fate, its options, its error; ``do=again`` reads its files again."""
     row = web_queries.run_row(store(), run_id) or abort(404)
-    reasons = web_queries.grouped(store(), "rejects", run_id, ["reason"])
-    return render_template("run.html", run=row, fates=FATES, tones=TONES, reasons=reasons, lasted=lasted(row))
+    again = again_options(row) if may(ADMIN) else None
+    if request.method == "POST":
+        demand(ADMIN)
+        return _again(row, again)
+    return render_template(
+        "run.html",
+        run=row,
+        fates=FATES,
+        tones=TONES,
+        reasons=web_queries.grouped(store(), "rejects", run_id, ["reason"]),
+        lasted=lasted(row),
+        again=again,
+        resume=resume_command(row) if row["mode"] == "streaming" and row["state"] != "running" else "",
+        job_id=job_of_run(store(), run_id) if may(ADMIN) else None,
+    )
+
+
+def _again(row: dict[str, Any], options: dict[str, Any] | None) -> ResponseReturnValue:
+    """Starts a run on the same files, with the rules that are on now."""
+    if request.form.get("do") != "again" or options is None:
+        abort(400)
+    note = {"name": "the same files again", "records": row["records_read"]}
+    try:
+        job_id = jobs().start("run", options, current_user.name, note=note)
+    except RequestError as error:
+        flash(str(error), "danger")
+        return redirect(url_for("runs.run", run_id=row["run_id"]))
+    log("run started", row["run_id"], {"job": job_id, "again": True})
+    return begun(job_id)
 
 
 def lasted(row: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app
 
+from callbeam_io.jobs import Jobs
 from callbeam_io.store import Store
 from callbeam_io.store.web_queries import StoreError
 from webui.config import WebConfig
@@ -101,6 +102,7 @@ class Services:
     store: Store
     pulse: Pulse
     traffic: Traffic
+    jobs: Jobs
     cache: ShortCache = field(default_factory=ShortCache)
 
 
@@ -117,6 +119,11 @@ def services() -> Services:
 def store() -> Store:
     """The result store."""
     return services().store
+
+
+def jobs() -> Jobs:
+    """The commands that were started from here."""
+    return services().jobs
 
 
 def cached(key: Hashable, seconds: float, make: Callable[[], T]) -> T:

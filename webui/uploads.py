@@ -1,4 +1,4 @@
-"""Uploaded files that wait for a word: kept in a folder of this user alone, for an hour."""
+"""Uploaded files: lists that wait for a word in a folder of this user alone, for an hour; records beside the store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,52 @@ import re
 import secrets
 import tempfile
 import time
+from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+from flask import Flask, Request, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 
+from webui.config import WebConfig
+from webui.roles import ADMIN, may
+from webui.services import jobs
+
 KEPT: Final = 3600
+SMALL: Final = 512 << 10
+"""Bytes of an upload that are kept in memory while it is received."""
+BIG: Final = frozenset({"new_run.new_run"})
+"""Pages that take files of records."""
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
+
+
+class StreamingRequest(Request):
+    """A request whose uploads go to the disk that the store is on while they are received."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        if total_content_length is not None and total_content_length <= SMALL:
+            return BytesIO()
+        folder = jobs().folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+
+
+def install(app: Flask, config: WebConfig) -> None:
+    """Lets administrators send files of records; must stand before whatever reads a form."""
+    app.request_class = StreamingRequest
+
+    def allow() -> None:
+        if request.endpoint in BIG and may(ADMIN):
+            request.max_content_length = config.max_file
+
+    app.before_request(allow)
 
 
 def keep(upload: FileStorage) -> str:

@@ -73,6 +73,11 @@ def moment(text: str | None) -> datetime | None:
     return None if not text else datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
 
 
+def now() -> str:
+    """This moment as the store writes it."""
+    return datetime.now(UTC).strftime(TIME_FORMAT)
+
+
 def when(text: str | None, seconds: bool = False) -> str:
     """A time of the store: ``15 Nov 09:11``, with the year where it is not this one."""
     at = moment(text)

@@ -78,7 +78,12 @@ class Jobs:
         return path if _ID.fullmatch(job_id) and path.is_dir() else None
 
     def start(
-        self, kind: str, options: Mapping[str, Value], by: str, job_id: str = "", label: str = ""
+        self,
+        kind: str,
+        options: Mapping[str, Value],
+        by: str,
+        job_id: str = "",
+        note: Mapping[str, Any] | None = None,
     ) -> str:
         """Starts a command.
 
@@ -87,7 +92,7 @@ class Jobs:
             options: its flags, without the store.
             by: who starts it.
             job_id: from `new_id`, where files of it stand there already.
-            label: what it is about, for people.
+            note: JSON values that are kept in the row, for people.
 
         Returns:
             The job's id.
@@ -101,12 +106,13 @@ class Jobs:
         if place is None:
             raise OptionError("what was prepared is gone", "a start within the hour", "begin again")
         self.running()  # so that none that has ended takes a place
-        row = {"job_id": job_id, "kind": kind, "created_by": by, "log": str(place / jobwatch.LOG)}
-        row["command"] = {"options": dict(options), "label": label}
+        about: dict[str, Any] = {"options": dict(options), "note": dict(note or {})}
+        row = {"job_id": job_id, "kind": kind, "command": about, "created_by": by}
+        row["log"] = str(place / jobwatch.LOG)
         refused = rows.add_job(self._store, row, MOST, [k for k, c in COMMANDS.items() if c.alone])
         if refused:
             raise OptionError(f"it cannot start now: {refused}", "a free place", "wait, or cancel one")
-        self._spawn(job_id, place, [*self._command(kind), *words], row["command"])
+        self._spawn(job_id, place, [*self._command(kind), *words], about)
         return job_id
 
     def _command(self, kind: str) -> list[str]:
