@@ -54,6 +54,7 @@ class RunConfig:
     rules: str
     consent: str | None
     consent_default: bool
+    deliver: bool
     rule_settings: RuleSettings
     rule_history: int
     fresh: bool
@@ -109,7 +110,7 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         timezone_assumed=flags.timezone is None,
         default_region=_region(flags.default_region),
         reference=ReferenceSpec(flags.directory, flags.business_types, _region(flags.default_region)),
-        plan=Plan(_templates(flags.templates), _window(flags.window)),
+        plan=Plan(templates_of(flags.templates), _window(flags.window)),
         max_ahead=_max_ahead(flags.max_ahead),
         max_bad_ratio=_share(flags.max_bad_ratio, "--max_bad_ratio"),
         output=flags.output,
@@ -126,6 +127,7 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
         rules=flags.rules,
         consent=flags.consent,
         consent_default=flags.consent_default == "in",
+        deliver=flags.deliver,
         rule_settings=rule_settings(flags, streaming=streaming),
         rule_history=parse_duration(flags.rule_history, "--rule_history"),
         fresh=flags.fresh,
@@ -189,8 +191,8 @@ def _region(name: str | None) -> str | None:
     return name.upper()
 
 
-def _templates(text: str) -> tuple[str, ...]:
-    """The templates of a comma list, ``all`` among them, in their own order."""
+def templates_of(text: str) -> tuple[str, ...]:
+    """The templates of a comma list, ``all`` among them, in their own order; OptionError for one that is none."""
     wanted: set[str] = set()
     for word in (w.strip() for w in text.split(",")):
         if word != "all" and word not in (*TEMPLATES, *EXTRA_TEMPLATES):

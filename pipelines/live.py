@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -18,9 +19,11 @@ from callbeam_io.sources.live import LiveFeed, LiveReader
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
+from pipelines.deliveries import LiveDeliveries
 from pipelines.durable_job import DurableJob
 from pipelines.durable_rules import decisions_of
 from pipelines.livebook import LiveBook
+from pipelines.orders import Orders, go_on
 from pipelines.orphans import end_children, guard_children
 from pipelines.patience import patiently, unless_away
 from pipelines.preflight import PreparedLive
@@ -42,8 +45,13 @@ LIVE_SHARDS = 2
 _POLL = 0.2
 
 
-def run_live(prepared: PreparedLive) -> int:
-    """Runs until everything finite is read, or until it is told to stop."""
+def run_live(prepared: PreparedLive, words: Sequence[str] = ()) -> int:
+    """Runs until everything finite is read, or until it is told to stop.
+
+    Args:
+        prepared: what was asked for.
+        words: of the command line, to go on with others where an order says so.
+    """
     config, store = prepared.config, prepared.store
     started = time.monotonic()
     try:
@@ -53,7 +61,9 @@ def run_live(prepared: PreparedLive) -> int:
         return WRONG
     live: LiveJob | DurableJob
     live = DurableJob(prepared, run_id) if prepared.engine.durable else LiveJob(prepared, run_id, resumed)
+    deliveries = LiveDeliveries(prepared, run_id)
     try:
+        deliveries.start()
         live.run()
     except KeyboardInterrupt:
         cancelled(store, run_id)
@@ -61,10 +71,12 @@ def run_live(prepared: PreparedLive) -> int:
         return failed(store, run_id, error)
     finally:
         live.close()
+        deliveries.close()
     patiently(lambda: store.finish_run(run_id, "done"))
     store.prune_runs(config.keep_runs)
     engine = f"{prepared.engine.runner} ({prepared.engine.why})"
     print(summary(store, store.run(run_id), config, prepared.notes, engine, time.monotonic() - started))
+    go_on(store, run_id, words)
     return DONE
 
 
@@ -125,6 +137,7 @@ class LiveJob:
         self._restore(loaded)
         self.reader = self._reader(loaded)
         self.book = self._book()
+        self.orders = Orders(self.prepared.store, self.run_id)
         self.pump = Pump(
             self.reader,
             self.state,
@@ -196,7 +209,7 @@ class LiveJob:
         while engine.is_alive():
             engine.join(_POLL)
             self.status.tick()
-            if until is not None and time.monotonic() > until:
+            if (until is not None and time.monotonic() > until) or self.orders.told():
                 self.reader.drain()
 
     def _keep_state(self) -> None:

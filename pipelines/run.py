@@ -19,6 +19,7 @@ from callbeam_io.sink import WriteResults
 from callbeam_io.sources.files import FileSource
 from callbeam_io.store import Store
 from pipelines import graph
+from pipelines.deliveries import queue_batch
 from pipelines.orphans import guard_children
 from pipelines.preflight import Prepared, PreparedLive, prepare
 from pipelines.progress import Progress
@@ -31,8 +32,9 @@ DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; the exit status is 0 done, 1 failed, 2 wrong request, 130 cancelled."""
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        prepared = prepare(sys.argv[1:] if argv is None else argv)
+        prepared = prepare(words)
     except RequestError as error:
         print(f"callbeam: {error}", file=sys.stderr)
         return WRONG
@@ -45,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(prepared, PreparedLive):
         from pipelines.live import run_live  # what batch does not need would only cost its start
 
-        return run_live(prepared)
+        return run_live(prepared, words)
     return run_batch(prepared)
 
 
@@ -59,6 +61,7 @@ def run_batch(prepared: Prepared) -> int:
     try:
         run_pipeline(prepared, run_id)
         judge(store, run_id, config.max_bad_ratio)
+        queued = queue_batch(prepared, run_id)
     except KeyboardInterrupt:
         store.finish_run(run_id, "cancelled")
         print(f"callbeam: run {run_id} cancelled", file=sys.stderr, flush=True)
@@ -71,7 +74,7 @@ def run_batch(prepared: Prepared) -> int:
     store.prune_runs(config.keep_runs)
     run = store.run(run_id)
     engine = f"{prepared.engine.runner} ({prepared.engine.why})"
-    print(summary(store, run, config, prepared.notes, engine, time.monotonic() - started))
+    print(summary(store, run, config, (*prepared.notes, *queued), engine, time.monotonic() - started))
     return DONE
 
 
