@@ -71,7 +71,8 @@ def _beginning() -> dict[str, Any]:
     key = request.args.get("recipe")
     if not key:
         return rule_form.empty(language())
-    return next((dict(r["definition"]) for r in desk().recipes() if r["key"] == key), None) or abort(404)
+    recipe = next((r for r in desk().recipes() if r["key"] == key), None) or abort(404)
+    return {"start": "entering", **recipe["definition"]}
 
 
 def _posted(row: dict[str, Any] | None) -> Draft:

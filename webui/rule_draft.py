@@ -89,7 +89,7 @@ class Draft:
         node = rule_tree.node_at(self.definition["when"], place)
         if node is None or rule_tree.is_group(node):
             return None
-        return node.setdefault("where", {})  # type: ignore[no-any-return]
+        return node.setdefault("where", {})
 
     @property
     def slots(self) -> list[str]:

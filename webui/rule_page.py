@@ -110,6 +110,8 @@ def as_json(rule_id: str) -> Response:
 def on(rule_id: str) -> ResponseReturnValue:
     """Asks for whom the rule is to be switched on, and does it."""
     row = row_of(rule_id)
+    if row["enabled"]:
+        return redirect(url_for("rule_page.page", rule_id=rule_id))
     op = request.form.get("op", "")
     if op == "on":
         return _switched_on(row)

@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from callbeam_io.store import rules as saved
 from callbeam_io.store.rules import RuleConflict as RuleConflict
-from callbeam_io.store.rules import RuleDraft
+from callbeam_io.store.rules import RuleDraft as RuleDraft
 from callbeam_io.store.web_queries import RequestError
 from webui.desk import desk
 from webui.roles import log
@@ -101,5 +101,5 @@ def set_priority(row: Mapping[str, Any], priority: int) -> None:
 
     A new version begins anew, and with ``now`` it would take everyone who qualifies once more.
     """
-    start = {"start": "entering"} if row["enabled"] else {}
-    changed(row, priority=priority, **start)
+    start = "entering" if row["enabled"] else row["definition"].get("start", "now")
+    changed(row, priority=priority, start=start)

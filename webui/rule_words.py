@@ -120,7 +120,10 @@ def period(history: Mapping[str, Any], days: int) -> str:
     """Of which time a count is: the last days, or all that is kept where that is less."""
     first, last = words.moment(history.get("first")), words.moment(history.get("last"))
     seconds = (last - first).total_seconds() if first and last else days * 86400
-    return f"the last {days} days" if seconds >= (days - 1) * 86400 else f"the {words.age(seconds)} on record"
+    if seconds >= (days - 1) * 86400:
+        return f"the last {days} days"
+    whole, unit = (round(seconds / 86400), "day") if seconds >= 2 * 86400 else (round(seconds / 3600), "hour")
+    return f"the {max(whole, 1)} {unit}{'s' if whole > 1 else ''} on record"
 
 
 def _people(count: int) -> str:
@@ -134,6 +137,28 @@ def per_day(expected: Any) -> str:
     if expected and expected < 1:
         return "fewer than one a day"
     return f"about {words.number(round(expected))} a day"
+
+
+def of_start(start: str, definition: Mapping[str, Any]) -> str:
+    """What a way of switching a rule on means for those who qualify at that moment."""
+    repeat = (definition.get("limits") or {}).get("repeat", "never")
+    if start == "now":
+        return "All who qualify at that moment are decided on at once."
+    if repeat == "always":
+        return "No difference here: this rule fires as long as somebody qualifies, so they are taken too."
+    if repeat == "never":
+        return "Those who qualify at that moment are never offered it."
+    return "Those who qualify at that moment are offered nothing before they cease to qualify and come back."
+
+
+def noted(reason: str) -> str:
+    """Why there is no count, as a sentence.
+
+    >>> noted("no run of the store has kept records (--keep_records)")
+    'No run of the store has kept records.'
+    """
+    said = _FLAGS.sub("", reason)
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
 def busiest(days: Sequence[Mapping[str, Any]]) -> str:

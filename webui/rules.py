@@ -16,11 +16,11 @@ from webui.desk import desk, sentence_of
 from webui.layout import NavItem
 from webui.reasons import OUTCOMES
 from webui.roles import ANALYST, required
-from webui.rule_saving import RuleConflict, draft_of, row_of
+from webui.rule_saving import RuleConflict, RuleDraft, draft_of, row_of
 from webui.services import cached, store
 
 bp = Blueprint("rules", __name__)
-NAV = [NavItem("People", "Policy & Plan", "diagram-3", "rules.rules", ANALYST, place=20)]
+NAV = [NavItem("People", "Policy & Plan", "bullseye", "rules.rules", ANALYST, place=20)]
 
 
 @bp.app_template_filter("capfirst")
@@ -131,7 +131,7 @@ def _read(content: bytes) -> list[dict[str, Any]]:
     return definitions
 
 
-def _distinct(drafts: list[rule_saving.RuleDraft]) -> list[rule_saving.RuleDraft]:
+def _distinct(drafts: list[RuleDraft]) -> list[RuleDraft]:
     ids = [draft.rule_id for draft in drafts]
     twice = next((rule_id for rule_id in ids if ids.count(rule_id) > 1), None)
     if twice is not None:

@@ -38,7 +38,7 @@ def why(number: str) -> ResponseReturnValue:
     if not known and not web_people.contact_history(store(), number):
         spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
         if spelled != number:
-            return redirect(url_for("why.why", number=spelled, **request.args))
+            return redirect(_address(spelled))
         abort(404, "This subscriber is not in the results of the run.")
     if request.method == "POST":
         return _opted_out(number)
@@ -107,4 +107,11 @@ def _opted_out(number: str) -> ResponseReturnValue:
         abort(400)
     record(number, "opt_out", "")
     flash(f"{words.phone(number)} is opted out now. What waited to be sent is withdrawn.", "success")
-    return redirect(url_for("why.why", number=number, **request.args))
+    return redirect(_address(number))
+
+
+def _address(number: str) -> str:
+    """This page for a number, with what was asked."""
+    asked = {name: request.args.get(name) for name in ("run", "rule_id", "decided_at", "not")}
+    values: dict[str, Any] = {name: value for name, value in asked.items() if value}
+    return url_for("why.why", number=number, **values)
