@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -11,10 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.rule_service.counting import Case, Tally
+from pipelines.rule_service.reasons import moment_text
 from transforms.columns.rules.arrays import Ints
 from transforms.columns.rules.outcomes import OFFERED, OUTCOMES, SOLD_OUT
 from transforms.rules.problems import duration_text
-from transforms.schema import TIME_FORMAT
 
 Json = dict[str, Any]
 EXAMPLES: Final = 10
@@ -62,8 +61,8 @@ def history_of(case: Case) -> Json:
     kept = case.kept
     window, covered = case.tried.rule.longest_window, case.others.upto - kept.first
     return {
-        "first": time_text(kept.first),
-        "last": time_text(kept.last),
+        "first": moment_text(kept.first),
+        "last": moment_text(kept.last),
         "records": kept.records,
         "subscribers": kept.subscribers,
         "shorter_than_window": covered < window,
@@ -71,11 +70,6 @@ def history_of(case: Case) -> Json:
         "pane": duration_text(case.others.setting.settings.pane),
         "from": f"run {kept.run['run_id']}",
     }
-
-
-def time_text(second: int) -> str:
-    """Seconds since 1970 as the store writes times."""
-    return datetime.fromtimestamp(second, UTC).strftime(TIME_FORMAT)
 
 
 def _covered(case: Case) -> int:
@@ -123,7 +117,7 @@ def _examples(case: Case, found: Tally, rows: Ints, outcome: NDArray[np.uint8]) 
     return [
         {
             "subscriber": text,
-            "decided_at": time_text(int(found.decided_at[row])),
+            "decided_at": moment_text(int(found.decided_at[row])),
             "outcome": OUTCOMES[outcome[row]],
             "values": json.loads(value),
         }

@@ -7,21 +7,23 @@ from typing import Any
 
 from callbeam_io.store import Store
 from callbeam_io.store import rules as saved
+from pipelines import orders
 from pipelines.rule_service import words
 from pipelines.rule_service.counted import told
 from pipelines.rule_service.counting import Case, sample_of, tally
 from pipelines.rule_service.drill import Drill
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.memory import KeptHistory
+from pipelines.rule_service.reasons import NO_RECORDS, try_on
+from pipelines.rule_service.why import why, why_not
 from pipelines.rule_service.wire import Asked, Operation
-from pipelines.rule_service.world import Consents, rules_on, setting_of, version_of
+from pipelines.rule_service.world import Consents, newest_setting, rules_on, setting_of, version_of
 from pipelines.rules_world import World, world_of
 from transforms.rules.language import ActiveRule
 from transforms.rules.parse import parse_rule
 
 Json = dict[str, Any]
 _DAY = 86_400
-NO_RECORDS = "no run of the store has kept records (--keep_records)"
 
 
 class Desk:
@@ -46,7 +48,11 @@ class Desk:
             "language": lambda _: words.language(self._world()),
             "recipes": lambda _: words.recipes(self._world()),
             "check": lambda asked: words.check(asked.values["definition"], self._world()),
+            "changes": lambda asked: {"changes": orders.check(asked.values["changes"])},
             "count": self._count,
+            "try_on": self._try_on,
+            "why": self._why,
+            "why_not": self._why_not,
         }
 
     def _world(self) -> World:
@@ -61,6 +67,18 @@ class Desk:
             elif self._others is None or self._others.kept is not kept:
                 self._others = Others(kept, setting_of(kept.run))
             return self._others
+
+    def _try_on(self, asked: Asked) -> Json:
+        rule = parse_rule(asked.values["definition"])
+        return try_on(rule, asked.values["subscriber"], self._past(), asked.values["at"])
+
+    def _why(self, asked: Asked) -> Json:
+        return why(self.store, *(asked.values[name] for name in ("rule_id", "subscriber", "decided_at")))
+
+    def _why_not(self, asked: Asked) -> Json:
+        past = self._past()
+        setting = newest_setting(self.store) if past is None else past.setting
+        return why_not(self.store, asked.values["rule_id"], asked.values["subscriber"], past, setting)
 
     def _count(self, asked: Asked) -> Json:
         rule = parse_rule(asked.values["definition"])
