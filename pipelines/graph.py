@@ -65,7 +65,7 @@ def build(
         keep = KeepRecords(kept, int(time.time()) - config.keep_records)
         results = (results, records | "Keep" >> keep) | "ResultsAndFiles" >> beam.Flatten()
     if book is not None:
-        decide = DecidePromotions(book, config.rule_settings, config.reference)
+        decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer)
         results = (results, records | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
     return results | "Write" >> sink
 

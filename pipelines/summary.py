@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from callbeam_io.store import Store
+from callbeam_io.store.rules import run_outcomes
 from pipelines.config import RunConfig, hide_password
 from transforms.columns.numbers import mask
 
 TOP: int = 5
 _FATES = ("records_read", "records_good", "records_rejected", "records_duplicate", "records_late")
 _MEASURES = ("calls", "answered", "messages", "duration_s")
-
-
-class Results(Protocol):
-    """What the summary reads of a store."""
-
-    def rows(
-        self, table: str, run_id: str, *, order_by: str, limit: int | None = None
-    ) -> list[dict[str, Any]]:
-        """Rows of a table."""
 
 
 def hours_text(seconds: float) -> str:
@@ -80,17 +72,16 @@ _TABLES = {
 }
 
 
-def outcomes(rows: Sequence[dict[str, Any]]) -> str:
+def outcomes(counted: Mapping[str, int]) -> str:
     """``312 firings: 40 no_consent, 12 capped, 25 control, 235 offered``; empty where there are none."""
-    counted = Counter(str(r["outcome"]) for r in rows)
     if not counted:
         return ""
     parts = ", ".join(f"{n:,} {outcome.replace('_', ' ')}" for outcome, n in sorted(counted.items()))
-    return f"Promotions: {counted.total():,} firings: {parts}"
+    return f"Promotions: {sum(counted.values()):,} firings: {parts}"
 
 
 def summary(
-    store: Results, run: dict[str, Any], config: RunConfig, notes: Sequence[str], engine: str, seconds: float
+    store: Store, run: dict[str, Any], config: RunConfig, notes: Sequence[str], engine: str, seconds: float
 ) -> str:
     """The whole text.
 
@@ -111,7 +102,7 @@ def summary(
             lines += [*table_lines(title, rows, key if windowed else key[1:]), ""]
     if config.plan.with_subscribers:
         lines += [*subscriber_lines(store.rows("subscribers", run_id, order_by="-calls", limit=TOP)), ""]
-    promotions = outcomes(store.rows("promotions", run_id, order_by="rule_id"))
+    promotions = outcomes(run_outcomes(store, run_id))
     lines += [promotions, ""] if promotions else []
     lines.append(f"Results: {hide_password(config.output)} (run_id {run_id})")
     lines.append(f"Engine: {engine}")

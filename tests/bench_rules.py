@@ -69,6 +69,11 @@ def condition(
     return found | ({"window": window} if window else {}) | ({"where": where} if where else {})
 
 
+def any_of(*rules: dict[str, object], turned: bool = False) -> dict[str, object]:
+    """A group of which one condition has to hold; ``turned``: none may."""
+    return {"combinator": "or", "rules": list(rules)} | ({"not": True} if turned else {})
+
+
 def twenty() -> list[dict[str, object]]:
     """Rules of all kinds, from rare to frequent."""
     of = condition
@@ -85,24 +90,28 @@ def twenty() -> list[dict[str, object]]:
         ],
         [of("duration_s", ">=", 7200, "30d"), of("answered", ">=", 20, "30d")],
         [of("charge", ">", 12.5, "7d")],
-        [of("distinct_numbers", ">=", 12, "7d")],
-        [of("distinct_regions", ">=", 4, "14d")],
+        [of("distinct_numbers", ">=", 20, "7d")],
+        [of("distinct_regions", ">=", 7, "14d")],
         [of("best_hour", "between", [20, 23], "30d"), of("interactions", ">=", 8, "30d")],
         [of("best_weekday", "in", [5, 6], "30d"), of("answered", ">=", 6, "7d")],
         [of("tag", "=", "Health", "30d"), of("interactions", ">=", 3, "30d", tag=["Health"])],
         [of("business_type", "in", ["School"], "14d"), of("calls", ">=", 3, "14d")],
         [of("calls", ">=", 2, "1d", hour=[0, 1, 2, 3, 4], weekday=[5, 6])],
         [of("calls", ">=", 3, "1d", call_result=["BUSY", "NO_ANSWER"])],
-        [of("messages", ">=", 10, "1d")],
-        [of("subscriber_region", "in", ["GB", "DE"]), of("international", ">=", 4, "7d")],
+        [of("messages", ">=", 5, "1d")],
+        [of("subscriber_region", "in", ["CA", "GB", "DE"]), of("international", ">=", 4, "7d")],
         [
-            of("interactions", ">=", 1, "30d", region=["BR"]),
-            of("interactions", ">=", 2, "30d", region=["IN"]),
+            any_of(
+                of("interactions", ">=", 2, "30d", region=["BR"]),
+                of("interactions", ">=", 2, "30d", region=["IN"]),
+                of("distinct_numbers", ">=", 6, "30d", tag=["Education"]),
+            ),
+            of("calls", ">=", 1, "6h"),
         ],
-        [of("interactions", ">=", 40, "30d"), of("interactions", "=", 0, "3d")],
-        [of("calls", "between", [5, 8], "12h")],
+        [of("interactions", ">=", 20, "30d"), of("interactions", "=", 0, "1d")],
+        [of("calls", "between", [5, 8], "12h"), any_of(of("messages", ">=", 1, "12h"), turned=True)],
         [of("duration_s", ">=", 1800, "1d", tag=["AD"]), of("distinct_numbers", ">=", 3, "1d", tag=["AD"])],
-        [of("tag", "notIn", ["Private"], "all"), of("interactions", ">=", 6, "30d")],
+        [of("tag", "notIn", ["Private"], "all"), of("interactions", ">=", 20, "30d")],
     ]
     limits = [
         {"repeat": "never"},

@@ -99,8 +99,8 @@ def kafka_feed(stack: ExitStack, folder: Path) -> tuple[str, Feed]:
     return f"kafka://{broker.bootstrap}/{topic}", send
 
 
-def measure(source: str, data: list[bytes], rate: float | None) -> Measured:
-    """One run: everything at once for the sustained rate, or paced at ``rate`` for the freshness."""
+def measure(source: str, data: list[bytes], rate: float | None, *more: str) -> Measured:
+    """One run: everything at once for the sustained rate, or paced at ``rate`` for the freshness; ``more`` flags."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "server").mkdir()
@@ -122,6 +122,7 @@ def measure(source: str, data: list[bytes], rate: float | None) -> Measured:
             "1s",
             "--allowed_lateness",
             "1h",
+            *more,
         ]
         process = LiveProcess(url, *flags, log=folder / "log.txt")
         process.wait_for(lambda run: run["state"] == "running")

@@ -89,5 +89,6 @@ def test_counts_and_activations(store: Store) -> None:
     tables = {"promotions": pl.DataFrame(promotions), "rule_activations": pl.DataFrame([activation])}
     store.writer().write(run_id, tables)
     assert saved.rule_outcomes(store, "a", run_id) == {"offered": 2, "control": 1}
+    assert saved.run_outcomes(store, run_id) == {"offered": 2, "control": 1, "capped": 1}
     assert [a["active_from"] for a in saved.rule_activations(store, "a")] == ["2026-01-01 00:00:00"]
     assert saved.rule_activations(store, "b") == []

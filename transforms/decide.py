@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.columns.decisions import RuleBook, RuleSettings, decide_batch
 from transforms.columns.dedup import distinct_records
@@ -15,6 +17,7 @@ from transforms.columns.templates import Reference
 from transforms.gather import GatherPackets
 from transforms.hours import in_order, records_of
 from transforms.packets import Packet
+from transforms.shards import Writer
 from transforms.threads import ThreadedDoFn
 
 _MICROS = 1_000_000
@@ -28,11 +31,14 @@ class DecidePromotions(beam.PTransform):
         book: gives the rules and consents; called on the worker, must cache.
         settings: panes and the gate.
         reference: gives types and directory; called on the worker, must cache.
+        writer: where promotions of rules without ``max_total`` go as soon as they are made, in place of being
+            gathered: nothing that other shards find changes them.
     """
 
     book: Callable[[], RuleBook]
     settings: RuleSettings
     reference: Callable[[], Reference]
+    writer: Writer | None = None
 
     def expand(self, pcoll: beam.PCollection[tuple[int, Packet]]) -> beam.PCollection[Packet]:
         """Find the end of the input, decide by shard, count what is given away."""
@@ -46,7 +52,8 @@ class DecidePromotions(beam.PTransform):
             | "GroupByShard" >> beam.GroupByKey()
             | "DecideShard"
             >> beam.ParDo(
-                _DecideFn(self.book, self.settings, self.reference), beam.pvalue.AsSingleton(greatest)
+                _DecideFn(self.book, self.settings, self.reference, self.writer),
+                beam.pvalue.AsSingleton(greatest),
             ).with_output_types(Packet)
             | "Gather" >> beam.CombineGlobally(_GatherFn(self.book)).with_output_types(Packet)
         )
@@ -67,16 +74,37 @@ def latest(seconds: Iterable[int]) -> int:
 
 class _DecideFn(ThreadedDoFn):
     def __init__(
-        self, book: Callable[[], RuleBook], settings: RuleSettings, reference: Callable[[], Reference]
+        self,
+        book: Callable[[], RuleBook],
+        settings: RuleSettings,
+        reference: Callable[[], Reference],
+        writer: Writer | None,
     ) -> None:
-        self._book, self._settings, self._reference = book, settings, reference
+        self._book, self._settings, self._reference, self._writer = book, settings, reference, writer
 
     def work(self, element: tuple[int, Iterable[Packet]], side: int) -> Iterator[Packet]:
         """A shard's packets, and the second of the last record of the whole input."""
+        book = self._book()
         records = distinct_records(records_of(in_order(element[1]))).records
-        rows = decide_batch(records, side, self._book(), self._settings, self._reference().types)
-        if rows is not None:
+        rows = decide_batch(records, side, book, self._settings, self._reference().types)
+        if rows is not None and self._writer is not None:
+            settled, rows = by_total(rows, book)
+            self._writer.put(Packet({}, {"promotions": settled}))
+        if rows is not None and rows.num_rows:
             yield Packet({}, {"promotions": rows})
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """The rest, and all of it written."""
+        yield from super().finish_bundle()
+        if self._writer is not None:
+            self._writer.flush()
+
+
+def by_total(rows: pa.Table, book: RuleBook) -> tuple[pa.Table, pa.Table]:
+    """Promotions of rules without ``max_total``, and those of rules with one."""
+    limited = {rule_id for (rule_id, _), most in book.limits.items() if most is not None}
+    mask = pc.is_in(rows.column("rule_id"), pa.array(sorted(limited), pa.string()))
+    return rows.filter(pc.invert(mask)), rows.filter(mask)
 
 
 class _GatherFn(GatherPackets):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, text, update
 
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.tables import TABLES
@@ -148,10 +148,18 @@ def rule_activations(store: StoreBase, rule_id: str) -> list[dict[str, Any]]:
 
 def rule_outcomes(store: StoreBase, rule_id: str, run_id: str) -> dict[str, int]:
     """Promotions of a rule in a run by outcome."""
-    found = _PROMOTIONS.c
-    counted = select(found.outcome, func.count()).where(found.run_id == run_id, found.rule_id == rule_id)
+    return _outcomes(store, _PROMOTIONS.c.run_id == run_id, _PROMOTIONS.c.rule_id == rule_id)
+
+
+def run_outcomes(store: StoreBase, run_id: str) -> dict[str, int]:
+    """Promotions of all rules in a run by outcome."""
+    return _outcomes(store, _PROMOTIONS.c.run_id == run_id)
+
+
+def _outcomes(store: StoreBase, *wanted: ColumnElement[bool]) -> dict[str, int]:
+    counted = select(_PROMOTIONS.c.outcome, func.count()).where(*wanted).group_by(_PROMOTIONS.c.outcome)
     with store.reading() as connection:
-        return {row[0]: row[1] for row in connection.execute(counted.group_by(found.outcome))}
+        return {row[0]: row[1] for row in connection.execute(counted)}
 
 
 def definition_of(row: Mapping[str, Any]) -> dict[str, Any]:
