@@ -16,10 +16,11 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from webui_world import World, number, seed_batch, seed_promotions
+from webui_world import RULE, World, number, seed_batch, seed_promotions, seed_stream
 
+from callbeam_io import orders
 from callbeam_io.store import web_accounts
-from webui import passwords
+from webui import desk, passwords
 from webui.api.base import PREFIX
 
 SECRET = {"admin": "token-of-admin", "analyst": "token-of-analyst", "viewer": "token-of-viewer"}
@@ -38,6 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for role, secret in SECRET.items():
         web_accounts.add_token(made.store, passwords.token_hash(secret), role, role, "test")
     yield made
+    desk.close(made.app)
     made.close()
 
 
@@ -152,6 +154,47 @@ def test_the_knobs_of_the_generator(world: World) -> None:
     assert wrong.status_code == 422
     assert "sms_share" in wrong.json["error"]["details"]["json"]
     assert {"rate", "people"} <= {r["name"] for r in call(world, "GET", "/generator/knobs").json["rows"]}
+
+
+def test_rules_are_checked_saved_and_switched(world: World) -> None:
+    rule = {**RULE, "name": "Spends a lot"}
+    checked = call(world, "POST", "/rules/check", "analyst", json={"definition": rule}).json
+    assert (checked["ok"], checked["rule_id"]) == (True, "spends-a-lot")
+    assert "at least 3" in checked["sentence"]
+    wrong = {**rule, "when": {"combinator": "and", "rules": [{"field": "miles"}]}}
+    problems = call(world, "POST", "/rules/check", json={"definition": wrong}).json["problems"]
+    assert problems[0]["path"].startswith("when.rules[0]")
+    assert call(world, "POST", "/rules", json={"definition": wrong}).status_code == 422
+    made = call(world, "POST", "/rules", json={"definition": rule, "base": 0})
+    assert (made.status_code, made.json) == (201, {"rule_id": "spends-a-lot", "version": 1})
+    again = call(world, "POST", "/rules", json={"definition": rule, "base": 0})
+    assert (again.status_code, again.json["error"]["code"]) == (409, "conflict")
+    assert call(world, "POST", "/rules/spends-a-lot/enable", json={}).status_code == 204
+    row = call(world, "GET", "/rules/spends-a-lot").json
+    assert (row["enabled"], row["definition"]["start"]) == (True, "entering")
+    assert call(world, "POST", "/rules/spends-a-lot/disable").status_code == 204
+    versions = call(world, "GET", "/rules/spends-a-lot/versions").json["rows"]
+    assert [v["version"] for v in versions] == [1, 2]
+    assert call(world, "GET", "/rules/bank-shopper/outcomes").json["outcomes"]["offered"] == 6
+    assert call(world, "GET", "/rules/none").status_code == 404
+    assert len(call(world, "GET", "/recipes").json["rows"]) == 14
+
+
+def test_the_live_run_is_ordered_to_change(world: World) -> None:
+    assert call(world, "PUT", "/analyses", json={"window": "fixed:1h"}).status_code == 404
+    run_id = seed_stream(world.store)
+    ordered = call(world, "PUT", "/analyses", json={"templates": ["regions"], "window": "fixed:1h"})
+    assert ordered.status_code == 202, ordered.text
+    assert ordered.json["ordered"] == {"templates": "regions", "window": "fixed:1h"}
+    order = orders.take(world.store, run_id)
+    assert order is not None
+    assert order.by.startswith("token")
+    for wrong in ({"window": "an hour"}, {"templates": ["hours"]}, {}):
+        assert call(world, "PUT", "/analyses", json=wrong).status_code == 422, wrong
+    assert call(world, "POST", f"/runs/{run_id}/drain").status_code == 204
+    assert orders.given(world.store, run_id) is not None
+    assert call(world, "POST", "/runs/none/drain").status_code == 404
+    world.store.finish_run(run_id, "done")
 
 
 def test_a_session_needs_the_token_of_its_forms(world: World) -> None:

@@ -15,8 +15,8 @@ from transforms.errors import OptionError
 
 CHANGEABLE: Final = ("templates", "window")
 """Flags of `pipelines.run` that an order may change."""
-ENGINES: Final = ("BundleBasedDirectRunner", "PrismRunner")
-"""Those on which a drained run goes on from its saved state."""
+DURABLE: Final = ("FlinkRunner", "PortableRunner", "DataflowRunner")
+"""Engines that keep state by themselves: a run goes on there from their own checkpoints only."""
 
 
 @dataclass(frozen=True)

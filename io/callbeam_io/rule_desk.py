@@ -121,6 +121,10 @@ class RuleDesk:
         """What a subscriber did: ``week`` (7 x 24), ``records``, ``since`` and the newest ``rows``."""
         return self._ask("person", self._slow, subscriber=subscriber)
 
+    def changes(self, changes: Mapping[str, str]) -> Json:
+        """Flags of an order to a stream (see `callbeam_io.orders`) as ``changes``; RequestError for what cannot be."""
+        return self._ask("changes", self._quick, changes=changes)
+
     def close(self) -> None:
         """Ends the process; the next question starts another one."""
         with self._guard:

@@ -12,6 +12,7 @@ from pipelines.rule_service import words
 from pipelines.rule_service.counted import told
 from pipelines.rule_service.counting import Case, sample_of, tally
 from pipelines.rule_service.drill import Drill
+from pipelines.rule_service.effects import effect_of
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.memory import KeptHistory
 from pipelines.rule_service.reasons import NO_RECORDS, try_on
@@ -50,6 +51,7 @@ class Desk:
             "check": lambda asked: words.check(asked.values["definition"], self._world()),
             "changes": lambda asked: {"changes": orders.check(asked.values["changes"])},
             "count": self._count,
+            "effect": lambda asked: effect_of(self.store, asked.values["rule_id"], self._past()),
             "try_on": self._try_on,
             "why": self._why,
             "why_not": self._why_not,

@@ -6,9 +6,9 @@ from typing import Final
 
 from flask import Flask
 
-from webui.api import about, accounts, base, consents, people, runs, tables, workload
+from webui.api import about, accounts, analyses, base, consents, people, rules, runs, tables, workload
 
-PARTS: Final = (about, tables, people, consents, runs, workload, accounts)
+PARTS: Final = (about, tables, analyses, people, consents, rules, runs, workload, accounts)
 
 
 def install(app: Flask) -> None:
