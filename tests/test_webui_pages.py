@@ -19,6 +19,8 @@ PLAIN = {  # page -> the least role that sees it
     "/templates/subscribers": "viewer",
     "/account": "viewer",
     "/subscribers": "analyst",
+    "/rules": "analyst",
+    "/rules/new": "analyst",
     f"/subscribers/{number(3)}": "analyst",
     "/promotions": "analyst",
     "/consent": "admin",

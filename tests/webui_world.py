@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from callbeam_io.store import Store, open_store, utc_text, web_accounts
 from callbeam_io.store.web_queries import ALL_END, ALL_START, BUSINESS_TYPES
-from webui import WebConfig, create_app
+from webui import WebConfig, create_app, desk
 
 PASSWORDS = {"admin": "sesame-admin", "analyst": "sesame-analyst", "viewer": "sesame-viewer"}
 HASHES = {name: generate_password_hash(p, "pbkdf2:sha256:1000") for name, p in PASSWORDS.items()}
@@ -209,6 +209,13 @@ def seed_stream(store: Store, *, read: int = 900) -> str:
     return run_id
 
 
+def add_sample(store: Store, run_id: str, when: float, seconds: float = 10, **figures: Any) -> None:
+    """A row of ``run_samples``, as a streaming run writes them."""
+    at = utc_text(datetime.fromtimestamp(when, UTC))
+    row = {"at": at, "figures": store_json({"seconds": seconds, **figures})}
+    store.writer().write(run_id, {"run_samples": pl.DataFrame([row])})
+
+
 class World:
     """A store in a folder, and the app on it."""
 
@@ -242,7 +249,8 @@ class World:
         return client.post(path, data={"csrf_token": token_of(client), **data}, **more)
 
     def close(self) -> None:
-        """Closes the store."""
+        """Closes the store, and the rule desk if it was asked."""
+        desk.close(self.app)
         self.store.close()
 
 

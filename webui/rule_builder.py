@@ -134,6 +134,8 @@ def _filter(draft: Draft, op: str, place: str) -> None:
         found.setdefault(column, [])
     else:
         found.pop(column, None)
+        if place == "goal" and not found:
+            draft.definition["offer"].pop("goal")
     draft.focus, draft.opened = place, f"{place}:{column}"
 
 
