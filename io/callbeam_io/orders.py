@@ -45,11 +45,9 @@ def give(store: Store, run_id: str, order: Order) -> None:
     run = store.run(run_id)
     if run["mode"] != "streaming" or run["state"] != "running":
         raise OptionError(f"run {run_id}", "a streaming run that is running")
-    if order.changes and run["runner"] not in ENGINES:
+    if order.changes and run["runner"] in DURABLE:
         raise OptionError(
-            f"run {run_id} is on {run['runner']}",
-            f"a run on {' or '.join(ENGINES)}",
-            "drain it and start it again",
+            f"run {run_id} is on {run['runner']}", "an engine in the process", "drain it and start it again"
         )
     wrong = sorted(order.changes.keys() - set(CHANGEABLE))
     if wrong:
