@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from callbeam_io import storage
 from callbeam_io.formats import typed
 from callbeam_io.formats.base import BOM, Table
+from callbeam_io.formats.cuts import SPARE, cut_lines
 from callbeam_io.formats.jsonlines import one_line_each
 from callbeam_io.formats.layout import layout_of
 from callbeam_io.linecount import LineCounter
@@ -77,6 +78,11 @@ def read_block(block: Block) -> Iterator[pa.RecordBatch]:
     return _READERS[block.kind](block)
 
 
+def read_cut(block: Block) -> Iterator[pa.RecordBatch]:
+    """The same, but text may be left in its block where all lines are regular (see `formats.cuts`)."""
+    return _read_cut(block) if block.kind == TEXT else read_block(block)
+
+
 def file_stem(path: str) -> str:
     """A file's name without endings that tell its kind (``.csv.gz``)."""
     name = PurePosixPath(path)
@@ -86,18 +92,44 @@ def file_stem(path: str) -> str:
 
 
 def _read_text(block: Block) -> Iterator[pa.RecordBatch]:
-    start = block.start if block.aligned else storage.line_start(block.path, block.start)
-    end = storage.line_start(block.path, block.end)
+    start, end = _lines_of(block)
+    if start < end:
+        yield _parsed(block, start, end, _whole(block, start, end, 0).tobytes())
+
+
+def _read_cut(block: Block) -> Iterator[pa.RecordBatch]:
+    start, end = _lines_of(block)
     if start >= end:
         return
-    data = storage.read_range(block.path, start, end)
-    if len(data) < end - start or len(data) < block.end - start:
+    data = _whole(block, start, end, SPARE)
+    batch = cut_lines(data, layout_of(block.layout))
+    if batch is None:
+        yield _parsed(block, start, end, data[SPARE:-SPARE].tobytes())
+    else:
+        _COUNTER.note(block.path, start, end, batch.num_rows)
+        yield with_origin(batch, source=block.path, order=block.order)
+
+
+def _lines_of(block: Block) -> tuple[int, int]:
+    """The bytes of the lines that start in a block of text."""
+    start = block.start if block.aligned else storage.line_start(block.path, block.start)
+    return start, storage.line_start(block.path, block.end)
+
+
+def _whole(block: Block, start: int, end: int, spare: int) -> NDArray[np.uint8]:
+    data = storage.read_spaced(block.path, start, end, spare)
+    size = len(data) - 2 * spare
+    if size < end - start or size < block.end - start:
         raise RunError(f"{block.path} became shorter while it was read: give files that are complete")
+    return data
+
+
+def _parsed(block: Block, start: int, end: int, data: bytes) -> pa.RecordBatch:
     batch, table = layout_of(block.layout).parse(data, file_stem(block.path))
     _COUNTER.note(block.path, start, end, table.lines.count if table.index is None else data.count(b"\n"))
     if table.index is not None:
         batch = batch.append_column(_ROW_LINE, pa.array(table.index))
-    yield with_origin(batch, source=block.path, order=block.order)
+    return with_origin(batch, source=block.path, order=block.order)
 
 
 def _read_gzip(block: Block) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from callbeam_io import storage
-from callbeam_io.blocks import DOCUMENT, GZIP, PARQUET, TEXT, Block, line_numbers, read_block
+from callbeam_io.blocks import DOCUMENT, GZIP, PARQUET, TEXT, Block, line_numbers, read_block, read_cut
 from callbeam_io.discover import PARQUET_MAGIC, File, find_files, read_head
 from callbeam_io.formats import ARROW, AUTO, detect, format_named
 from callbeam_io.formats import PARQUET as PARQUET_NAME
@@ -24,7 +24,7 @@ from callbeam_io.formats.layout import Layout, lay_out
 from callbeam_io.formats.typed import chosen
 from transforms.errors import InputError
 
-__all__ = ["Block", "Plan", "line_numbers", "plan_inputs", "read_block"]
+__all__ = ["Block", "Plan", "line_numbers", "plan_inputs", "read_block", "read_cut"]
 
 _HAS_OFFSET: Final = r"(?:[Zz]|[+-]\d\d:?\d\d|[+-]\d\d)\s*$"
 _SAMPLE: Final = 10  # lines of a file without a header that must not all be of a wrong shape

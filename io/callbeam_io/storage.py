@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from transforms.errors import RunError
 
@@ -42,6 +44,29 @@ def read_range(path: str, start: int, end: int) -> bytes:
     """
     with opened(path) as file:
         return _read(file, start, end - start)
+
+
+def read_spaced(path: str, start: int, end: int, spare: int) -> NDArray[np.uint8]:
+    """The bytes of [start, end) with so many zeros before and after; fewer where the file ends before."""
+    data = np.empty(end - start + 2 * spare, np.uint8)
+    size = spare + _read_into(path, start, data[spare : len(data) - spare].data)
+    data[:spare] = 0
+    data[size:] = 0
+    return data[: size + spare]
+
+
+def _read_into(path: str, start: int, place: memoryview) -> int:
+    """Fills a place with the bytes from ``start`` on; how many there were."""
+    with opened(path) as file:
+        if not isinstance(file, io.FileIO):
+            data = _read(file, start, len(place))
+            place[: len(data)] = data
+            return len(data)
+        file.seek(start)
+        size = 0
+        while size < len(place) and (more := file.readinto(place[size:])):
+            size += more
+        return size
 
 
 def _read(file: IO[bytes], start: int, size: int) -> bytes:

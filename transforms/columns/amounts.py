@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
@@ -9,6 +10,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from transforms.columns.cut_values import millionths, whole_numbers
+from transforms.columns.cuts import Cut
 
 MICRO: Final = 1_000_000
 _MAX_SECONDS: Final = 2**31 - 1
@@ -27,14 +31,33 @@ class Amounts:
     faults: dict[str, NDArray[np.bool_]]
 
 
-def parse_seconds(column: pl.Series) -> Amounts:
+def parse_seconds(column: pl.Series | Cut) -> Amounts:
     """Durations in whole seconds, rounded half up; empty is 0. Not longer than 2^31 - 1."""
+    if isinstance(column, Cut):
+        return _with_odd(column, *whole_numbers(column), parse_seconds)
     return _parse(column, 1, _MAX_SECONDS)
 
 
-def parse_charge(column: pl.Series) -> Amounts:
+def parse_charge(column: pl.Series | Cut) -> Amounts:
     """Charges in millionths, rounded half up; empty is 0. Not more than 2^53 millionths."""
+    if isinstance(column, Cut):
+        return _with_odd(column, *millionths(column), parse_charge)
     return _parse(column, MICRO, _MAX_CHARGE)
+
+
+def _with_odd(
+    column: Cut, value: NDArray[np.int64], odd: NDArray[np.bool_], parse: Callable[[pl.Series], Amounts]
+) -> Amounts:
+    """Values in the usual spelling, and those of the odd rows, read as text."""
+    rows = np.flatnonzero(odd)
+    if not len(rows):
+        return Amounts(value, {})
+    rest = parse(column.take(rows).texts())
+    value[rows] = rest.value
+    faults = {reason: np.zeros(len(value), np.bool_) for reason in rest.faults}
+    for reason, bad in rest.faults.items():
+        faults[reason][rows] = bad
+    return Amounts(value, faults)
 
 
 def _parse(column: pl.Series, scale: int, most: int) -> Amounts:

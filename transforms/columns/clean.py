@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -10,16 +11,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from transforms.columns import amounts, stamps
+from transforms.columns.cut_values import word_positions
+from transforms.columns.cuts import Cut, cuts_of
 from transforms.columns.directory import Directory
-from transforms.columns.hashing import hash_columns, hash_text
+from transforms.columns.hashing import hash_columns, hash_cut, hash_text
 from transforms.columns.numbers import Parties, party_codes
 from transforms.columns.records import Records
 from transforms.columns.regions import regions_of
 from transforms.schema import CALL_RESULTS, CALL_TYPES, RECORD_FIELDS
 
+Column: TypeAlias = "pl.Series | Cut"
+
 _NO_ID = np.uint64(0x5BF0_3635_0C9B_1E4D)  # keeps hashes of whole records apart from hashes of ids
-
-
 _NO_ACCOUNT = hash_text(pl.Series([None], dtype=pl.String))[0]
 
 
@@ -89,10 +92,11 @@ def clean(parsed: pa.RecordBatch, settings: CleanSettings, directory: Directory)
     Returns:
         The records in input order and the rejected rows with the first thing wrong with each.
     """
-    frame = _frame(parsed)
-    faults = Faults(frame.height)
-    if "bad_reason" in frame.columns:
-        faults.add_texts(frame["bad_field"], frame["bad_reason"])
+    frame = _columns(parsed)
+    faults = Faults(parsed.num_rows)
+    if "bad_reason" in parsed.schema.names:
+        bad = pl.DataFrame(pl.from_arrow(parsed.select(["bad_field", "bad_reason"])))
+        faults.add_texts(bad["bad_field"], bad["bad_reason"])
     callers = _parties(frame["calling_number"], "calling_number", settings, faults)
     called = _parties(frame["called_number"], "called_number", settings, faults)
     when = stamps.parse_stamps(frame["start_time"], settings.timezone)
@@ -110,63 +114,66 @@ def clean(parsed: pa.RecordBatch, settings: CleanSettings, directory: Directory)
     return _split(records, faults)
 
 
-def _frame(parsed: pa.RecordBatch) -> pl.DataFrame:
-    """The batch as a frame with every record field; the raw line stays behind."""
-    names = [n for n in parsed.schema.names if n not in ("raw", "line")]
-    frame = pl.DataFrame(pl.from_arrow(parsed.select(names)))
-    missing = [n for n in RECORD_FIELDS if n not in names]
-    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(n) for n in missing)
+def _columns(parsed: pa.RecordBatch) -> dict[str, Column]:
+    """The batch's record fields by name, empty ones in place of those that it lacks."""
+    found: dict[str, Column] = dict(cuts_of(parsed) or {})
+    names = [n for n in RECORD_FIELDS if n in parsed.schema.names]
+    if names:
+        found |= pl.DataFrame(pl.from_arrow(parsed.select(names))).to_dict()
+    missing = [n for n in RECORD_FIELDS if n not in found]
+    return found | dict.fromkeys(missing, pl.repeat(None, parsed.num_rows, dtype=pl.String, eager=True))
 
 
-def _parties(column: pl.Series, name: str, settings: CleanSettings, faults: Faults) -> Parties:
-    text = column if column.dtype == pl.String else column.cast(pl.String)
-    parties = party_codes(text, settings.default_region)
+def _parties(column: Column, name: str, settings: CleanSettings, faults: Faults) -> Parties:
+    parties = party_codes(column, settings.default_region)
     faults.add(parties.code == 0, name, "empty")
     return parties
 
 
-def _kinds(frame: pl.DataFrame, faults: Faults) -> NDArray[np.uint8]:
+def _kinds(frame: dict[str, Column], faults: Faults) -> NDArray[np.uint8]:
     """Positions of call type and result in one number, type * 4 + result."""
-    kind = np.zeros(frame.height, np.uint8)
+    kind = np.zeros(faults.size, np.uint8)
     for name, words, weight in (("call_type", CALL_TYPES, 4), ("call_result", CALL_RESULTS, 1)):
-        column = frame[name].cast(pl.String)
-        known = np.zeros(frame.height, np.bool_)
-        for position, word in enumerate(words):
-            hit = (column == word).fill_null(value=False).to_numpy()
-            known |= hit
-            if position:
-                kind[hit] += position * weight
-        if not known.all():
-            _odd_words(column, ~known, words, weight, kind, name, faults)
+        column = frame[name]
+        position, known = _positions(column, words)
+        rows = np.flatnonzero(~known)
+        if len(rows):
+            odd = column.take(rows).texts() if isinstance(column, Cut) else column.gather(rows)
+            position[rows] = _odd_words(odd.cast(pl.String), rows, words, name, faults)
+        kind += position * np.uint8(weight)
     return kind
 
 
-def _odd_words(
-    column: pl.Series,
-    rows: NDArray[np.bool_],
-    words: tuple[str, ...],
-    weight: int,
-    kind: NDArray[np.uint8],
-    name: str,
-    faults: Faults,
-) -> None:
-    """The same for words in another case, and faults for the rest."""
-    upper = column.filter(pl.Series(rows)).str.strip_chars().str.to_uppercase()
-    positions = np.flatnonzero(rows)
-    known = np.zeros(len(positions), np.bool_)
-    for position, word in enumerate(words):
-        hit = (upper == word).fill_null(value=False).to_numpy()
+def _positions(column: Column, words: tuple[str, ...]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Positions of words in just this case, and which ones are."""
+    if isinstance(column, Cut):
+        return word_positions(column, words)
+    position, known = np.zeros(len(column), np.uint8), np.zeros(len(column), np.bool_)
+    text = column.cast(pl.String)
+    for number, word in enumerate(words):
+        hit = (text == word).fill_null(value=False).to_numpy()
         known |= hit
-        kind[positions[hit]] += position * weight
+        if number:
+            position[hit] = number
+    return position, known
+
+
+def _odd_words(
+    odd: pl.Series, rows: NDArray[np.int64], words: tuple[str, ...], name: str, faults: Faults
+) -> NDArray[np.uint8]:
+    """Positions of words in another case, and faults for the rest."""
+    upper = odd.str.strip_chars().str.to_uppercase()
+    position, known = _positions(upper, words)
     empty = (upper.is_null() | (upper == "")).to_numpy()
     for reason, bad in (("empty", empty), (f"not one of {', '.join(words)}", ~known & ~empty)):
-        mask = np.zeros(len(rows), np.bool_)
-        mask[positions[bad]] = True
+        mask = np.zeros(faults.size, np.bool_)
+        mask[rows[bad]] = True
         faults.add(mask, name, reason)
+    return position
 
 
 def _records(
-    frame: pl.DataFrame,
+    frame: dict[str, Column],
     callers: Parties,
     called: Parties,
     when: stamps.Stamps,
@@ -177,11 +184,11 @@ def _records(
     settings: CleanSettings,
 ) -> Records:
     accounts = _text(frame["account_id"])
-    ids = _text(frame["id"])
+    ids = _ids(frame["id"], as_text=accounts is not None or settings.keep_text)
     text: dict[str, pl.Series] = {}
     if accounts is not None:
         text["account_id"] = accounts
-    if ids is not None and (accounts is not None or settings.keep_text):
+    if isinstance(ids, pl.Series) and (accounts is not None or settings.keep_text):
         text["id"] = ids
     for name, parties in (("caller_text", callers), ("called_text", called)):
         if parties.text is not None and (name == "caller_text" or settings.keep_text):
@@ -202,8 +209,19 @@ def _records(
     )
 
 
-def _text(column: pl.Series) -> pl.Series | None:
+def _ids(column: Column, *, as_text: bool) -> Column | None:
+    """The ids as text with blank ones as null, or as they are where none is blank; None where there are none."""
+    if isinstance(column, Cut) and not as_text and column.size.all():
+        first = column.data[column.at]
+        if not (first == ord(" ")).any():
+            return column
+    return _text(column)
+
+
+def _text(column: Column) -> pl.Series | None:
     """The column as text, blank as null; None where nothing is in it."""
+    if isinstance(column, Cut):
+        column = column.texts()
     if column.null_count() == len(column):
         return None
     text = column if column.dtype == pl.String else column.cast(pl.String)
@@ -216,9 +234,11 @@ def _text(column: pl.Series) -> pl.Series | None:
 
 
 def _id_hashes(
-    ids: pl.Series | None, accounts: pl.Series | None, whole: tuple[NDArray[np.generic], ...]
+    ids: Column | None, accounts: pl.Series | None, whole: tuple[NDArray[np.generic], ...]
 ) -> NDArray[np.uint64]:
     """Hashes of the ids; of the whole record where there is none."""
+    if isinstance(ids, Cut):
+        return hash_cut(ids)
     if ids is not None and ids.null_count() == 0:
         return hash_text(ids)
     # A missing account hashes like an empty one, so that a record's hash does not depend on its neighbours.

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.columns.cuts import Cut
+
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLY_1: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MULTIPLY_2: Final = np.uint64(0x94D049BB133111EB)
@@ -40,7 +42,16 @@ def hash_text(values: pl.Series) -> NDArray[np.uint64]:
         return hashes
     words, offsets = _utf8_words(text.fill_null(""))
     for rows in _blocks(len(text)):
-        hashes[rows] = _hash_block(words, offsets[rows.start : rows.stop + 1])
+        begins = offsets[rows]
+        hashes[rows] = _hash_block(words, begins, offsets[rows.start + 1 : rows.stop + 1] - begins)
+    return hashes
+
+
+def hash_cut(text: Cut) -> NDArray[np.uint64]:
+    """`hash_text` of text that still stands in its block."""
+    hashes = np.empty(len(text), np.uint64)
+    for rows in _blocks(len(text)):
+        hashes[rows] = _hash_block(text.words, text.at[rows], text.size[rows])
     return hashes
 
 
@@ -116,9 +127,9 @@ def _utf8_words(text: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]
     return np.ndarray((last - first + 1,), "<u8", padded, strides=(1,)), bounds - first
 
 
-def _hash_block(words: NDArray[np.uint64], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
-    begins = offsets[:-1]
-    lengths = np.diff(offsets)
+def _hash_block(
+    words: NDArray[np.uint64], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.uint64]:
     hashes = lengths.astype(np.uint64)
     hashes *= _GOLDEN
     hashes ^= _SEED

@@ -11,6 +11,8 @@ import phonenumbers
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.columns.cut_values import plain_numbers
+from transforms.columns.cuts import Cut
 from transforms.columns.hashing import hash_text
 from transforms.columns.numbering import (
     ASK,
@@ -53,7 +55,7 @@ class Parties:
     text: pl.Series | None
 
 
-def party_codes(text: pl.Series, default_region: str | None = None) -> Parties:
+def party_codes(text: pl.Series | Cut, default_region: str | None = None) -> Parties:
     """Reads a column of parties.
 
     * ``+`` or ``00``, then 2 to 15 digits of which the first is not 0, is a phone number, be it valid or not.
@@ -64,16 +66,19 @@ def party_codes(text: pl.Series, default_region: str | None = None) -> Parties:
     Blanks, dashes, dots, slashes and brackets in a number count for nothing.
 
     Args:
-        text: the parties as they are written.
+        text: the parties as they are written; null where there is none.
         default_region: region (ISO 3166) of numbers without ``+``; None: they stay themselves.
 
     Raises:
         ValueError: there is no such region.
     """
-    text = text if text.dtype == pl.String else text.cast(pl.String)
-    codes = _plain(text)
+    codes = plain_numbers(text) if isinstance(text, Cut) else _plain(text.cast(pl.String))
     rows = np.flatnonzero(codes == 0)
-    odd = text.gather(rows).str.strip_chars()
+    if not len(rows):
+        _remove_trunk(codes)
+        return Parties(codes, None)
+    written = text.take(rows).texts() if isinstance(text, Cut) else text.gather(rows).cast(pl.String)
+    odd = written.str.strip_chars()
     digits = odd.str.replace_all(_SEPARATORS, "")
     codes[rows] = _plain(digits)
     _remove_trunk(codes)
@@ -81,7 +86,7 @@ def party_codes(text: pl.Series, default_region: str | None = None) -> Parties:
         found = codes[rows]
         _read_national(found, odd, digits, default_region.upper())
         codes[rows] = found
-    return _with_names(text, codes, rows, odd)
+    return _with_names(codes, rows, odd)
 
 
 def party_texts(codes: NDArray[np.int64], text: pl.Series | None) -> pl.Series:
@@ -174,14 +179,14 @@ def _dialled(text: str, region: str) -> int:
     return int(national_number(text, region) or 0)
 
 
-def _with_names(
-    text: pl.Series, codes: NDArray[np.int64], odd_rows: NDArray[np.int64], odd: pl.Series
-) -> Parties:
+def _with_names(codes: NDArray[np.int64], odd_rows: NDArray[np.int64], odd: pl.Series) -> Parties:
     """Gives those that are still without a code the hash of their text, unless that is blank."""
     named = (codes[odd_rows] == 0) & (odd != "").fill_null(value=False).to_numpy()
     if not named.any():
         return Parties(codes, None)
     hashes = (hash_text(odd.filter(named)) >> np.uint64(1)).astype(np.int64)
     codes[odd_rows[named]] = -np.maximum(hashes, 1)
-    names = pl.when(pl.Series(codes) < 0).then(text.str.strip_chars())
-    return Parties(codes, pl.select(names.alias("text")).to_series())
+    place = np.zeros(len(codes), np.int64)
+    place[odd_rows] = np.arange(len(odd_rows))
+    names = pl.select(pl.when(pl.Series(codes) < 0).then(pl.Series(place))).to_series()
+    return Parties(codes, odd.gather(names).alias("text"))

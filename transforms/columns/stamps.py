@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.columns.cut_values import stamps_in_utc
+from transforms.columns.cuts import Cut
+
 _LAYOUT: Final = "%Y-%m-%dT%H:%M:%S"
 _BASE_LENGTH: Final = 19
 
@@ -29,7 +32,7 @@ class Stamps:
     bad: NDArray[np.bool_]
 
 
-def parse_stamps(column: pl.Series, timezone: str) -> Stamps:
+def parse_stamps(column: pl.Series | Cut, timezone: str) -> Stamps:
     """Reads a column of start times.
 
     Args:
@@ -37,6 +40,8 @@ def parse_stamps(column: pl.Series, timezone: str) -> Stamps:
             epoch: its local time is that of ``timezone``).
         timezone: zone of what carries none.
     """
+    if isinstance(column, Cut):
+        return _cut(column, timezone)
     if isinstance(column.dtype, pl.Datetime):
         return _typed(column.dt.cast_time_unit("us"), timezone)
     text = column if column.dtype == pl.String else column.cast(pl.String)
@@ -52,6 +57,21 @@ def parse_stamps(column: pl.Series, timezone: str) -> Stamps:
             nothing = np.zeros(len(text), np.bool_)
             return Stamps(fast.to_physical().to_numpy(), np.zeros(len(text), np.int32), nothing, nothing)
     return _texts(text, timezone)
+
+
+def _cut(column: Cut, timezone: str) -> Stamps:
+    """The usual layout by words of bytes, the rest as text."""
+    utc, odd = stamps_in_utc(column)
+    offset = np.zeros(len(utc), np.int32)
+    nothing = np.zeros(len(utc), np.bool_)
+    rows = np.flatnonzero(odd)
+    if not len(rows):
+        return Stamps(utc, offset, nothing, nothing)
+    rest = _texts(column.take(rows).texts(), timezone)
+    empty, bad = nothing, nothing.copy()
+    for whole, part in ((utc, rest.utc), (offset, rest.offset), (empty, rest.empty), (bad, rest.bad)):
+        whole[rows] = part
+    return Stamps(utc, offset, empty, bad)
 
 
 def _texts(text: pl.Series, timezone: str) -> Stamps:

@@ -57,25 +57,34 @@ class Lines:
 
     def raw(self) -> pa.Array:
         """The lines as an Arrow binary_view over the block."""
-        views = np.zeros((self.count, 4), np.int32)
-        sizes = self.ends - self.starts
-        views[:, 0] = sizes
-        views[:, 3] = self.starts
-        if len(self.data) >= 4:
-            words = np.ndarray((len(self.data) - 3,), "<i4", self.data, strides=(1,))
-            views[:, 1] = words[np.minimum(self.starts, len(words) - 1)]
-        short = np.flatnonzero(sizes <= _INLINE)
-        if len(short):
-            views[short, 1:] = self._inline(short)
-        buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
-        return pa.Array.from_buffers(pa.binary_view(), self.count, buffers)
+        return views(self.array, self.starts, self.ends)
 
-    def _inline(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The bytes of short lines, padded with zeros, as three words each."""
-        places = self.starts[rows, None] + np.arange(_INLINE)
-        held = places < self.ends[rows, None]
-        padded = np.append(self.array, np.uint8(0))
-        return np.where(held, padded[np.where(held, places, -1)], np.uint8(0)).view("<i4")
+
+def views(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> pa.Array:
+    """Parts of a block as an Arrow binary_view over it."""
+    found = np.empty((len(starts), 4), np.int32)
+    sizes = ends - starts
+    found[:, 0] = sizes
+    found[:, 1] = 0
+    found[:, 2] = 0
+    found[:, 3] = starts
+    if len(data) >= 4:
+        words = np.ndarray((len(data) - 3,), "<i4", data, strides=(1,))
+        found[:, 1] = words[np.minimum(starts, len(words) - 1)]
+    short = np.flatnonzero(sizes <= _INLINE)
+    if len(short):
+        found[short, 1:] = _inline(data, starts[short], ends[short])
+    return pa.Array.from_buffers(
+        pa.binary_view(), len(starts), [None, pa.py_buffer(found), pa.py_buffer(data)]
+    )
+
+
+def _inline(data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The bytes of short parts, padded with zeros, as three words each."""
+    places = starts[:, None] + np.arange(_INLINE)
+    held = places < ends[:, None]
+    padded = np.append(data, np.uint8(0))
+    return np.where(held, padded[np.where(held, places, -1)], np.uint8(0)).view("<i4")
 
 
 def split_lines(data: bytes) -> Lines:

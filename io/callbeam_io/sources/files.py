@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from callbeam_io.inputs import Block, line_numbers, read_block
+from callbeam_io.inputs import Block, line_numbers, read_cut
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class FileSource:
 
     def load(self, element: Block) -> Iterator[pa.RecordBatch]:
         """The parsed batches of a block."""
-        return read_block(element)
+        return read_cut(element)
 
     def lines(self, element: Block, batch: pa.RecordBatch, rows: NDArray[np.int64]) -> list[str]:
         """Line numbers from 1."""
