@@ -11,6 +11,7 @@ _COMMANDS: Final = {
     "run": ("pipelines.run", "the pipeline, batch or streaming, on any runner"),
     "generate": ("pipelines.generate", "the workload generator"),
     "rules": ("pipelines.rules", "add, list, show, test, simulate, enable, disable, export rules"),
+    "deliver": ("pipelines.deliver", "sends promotions that wait to be sent, or exports them"),
     "web": ("webui.__main__", "the result browser"),
     "demo": ("pipelines.demo", "generator, streaming pipeline and web UI together"),
     "doctor": ("pipelines.doctor", "what this machine can do, and how to get what is missing"),

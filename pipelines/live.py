@@ -19,6 +19,7 @@ from callbeam_io.sources.live import LiveFeed, LiveReader
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
+from pipelines.anew import begin_anew
 from pipelines.deliveries import LiveDeliveries
 from pipelines.durable_job import DurableJob
 from pipelines.durable_rules import decisions_of
@@ -89,7 +90,10 @@ def begin(prepared: PreparedLive) -> tuple[str, bool]:
             mode="streaming", runner=prepared.engine.runner, options=config.as_options()
         ), False
     store.resume_run(old)
+    anew = begin_anew(store, old, config)
     print(f"callbeam: going on with run {old} (--fresh starts anew)", file=sys.stderr)
+    if anew:
+        print(f"callbeam: begun anew with other windows or templates: {', '.join(anew)}", file=sys.stderr)
     return old, True
 
 

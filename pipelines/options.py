@@ -125,7 +125,7 @@ def _rule_flags(group: Any) -> None:
     add("--quiet_hours", default="21-9", metavar="H-H", help="no contact in these hours, local time (21-9)")
     add("--consent", default=None, metavar="FILE", help="CSV subscriber,opted_in[,at] to load first")
     add("--consent_default", default="out", choices=("in", "out"), help="of subscribers without one (out)")
-    add("--deliver", action="store_true", help="batch: hand promotions out for delivery")
+    add("--deliver", action="store_true", help="batch: queue promotions for delivery")
 
 
 def _output_flags(group: Any) -> None:

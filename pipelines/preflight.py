@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callbeam_io.inputs import Plan as InputPlan
 from callbeam_io.inputs import plan_inputs
@@ -57,6 +58,8 @@ def prepare(argv: Sequence[str]) -> Prepared | PreparedLive:
         return _prepare_live(config, engine)
     inputs = plan_inputs(config.inputs, config.input_format, timezone=config.timezone)
     store, book, notes = _open_results(config)
+    if config.deliver:
+        book = replace(book, asked_at=str(time.time()))
     notes = (*assumptions(config), *inputs.assumed, *inputs.notes, *notes)
     return Prepared(config, engine, inputs, store, notes, book if book.definitions else None)
 

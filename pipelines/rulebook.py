@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import polars as pl
 
 from callbeam_io.store import Store, open_store
 from pipelines.consents import read_consent
+from pipelines.earlier import earlier_deliveries
 from transforms.columns.decisions import RuleBook, RuleSettings
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.regions import REGIONS
@@ -38,10 +39,8 @@ def rule_settings(flags: argparse.Namespace, *, streaming: bool) -> RuleSettings
     """Panes and the gate from ``--pane``, ``--rule_delay``, ``--contact_cap``, ``--quiet_hours``, ``--timezone``.
 
     Raises:
-        OptionError: for a value that cannot be, and for ``--deliver``, which is not there yet.
+        OptionError: for a value that cannot be.
     """
-    if flags.deliver:
-        raise OptionError("--deliver", "no such flag yet", "promotions are decided and stored, not sent")
     pane = parse_duration(flags.pane or ("5s" if streaming else "1h"), "--pane")
     if pane < 1:
         raise OptionError(f"--pane {flags.pane!r}", "at least 1s")
@@ -78,11 +77,13 @@ class BookSpec:
         definitions: the rules as JSON texts, with their versions; fixed for the run.
         url: of the store with the consents.
         consent_default: whether who stated nothing consents.
+        asked_at: when a run was asked for whose rules begin from earlier deliveries; empty: they do not.
     """
 
     definitions: tuple[tuple[str, int], ...]
     url: str
     consent_default: bool
+    asked_at: str = ""
 
     def __call__(self) -> RuleBook:
         """The book, read at the first call in a process."""
@@ -92,7 +93,12 @@ class BookSpec:
 @lru_cache(maxsize=4)
 def _book(spec: BookSpec) -> RuleBook:
     rules = tuple(ActiveRule(parse_rule(json.loads(text)), version) for text, version in spec.definitions)
-    return RuleBook(rules, read_consent(open_store(spec.url), default=spec.consent_default))
+    store = open_store(spec.url)
+    book = RuleBook(rules, read_consent(store, default=spec.consent_default))
+    if not spec.asked_at:
+        return book
+    memory, contacts = earlier_deliveries(store, [active.rule for active in rules])
+    return replace(book, memory=memory, contacts=contacts)
 
 
 def rules_of_file(path: str, types: BusinessTypes, pane: int) -> list[Rule]:

@@ -52,6 +52,7 @@ CHANGES: list[tuple[str, list[str], Callable[[RunConfig], Any], Any, Any]] = [
     ("--quiet_hours", ["none"], lambda c: c.rule_settings.quiet is None, False, True),
     ("--consent", ["c.csv"], lambda c: c.consent, None, "c.csv"),
     ("--consent_default", ["in"], lambda c: c.consent_default, False, True),
+    ("--deliver", [], lambda c: c.deliver, False, True),
     ("--output", ["sqlite:///x.db"], lambda c: c.output, "sqlite:///callbeam.db", "sqlite:///x.db"),
     ("--keep_records", ["1d"], lambda c: (c.keep_records, c.clean_settings().keep_text), (0, False), (DAY, True)),
     ("--keep_runs", ["3"], lambda c: c.keep_runs, 10, 3),
@@ -66,7 +67,6 @@ CHANGES: list[tuple[str, list[str], Callable[[RunConfig], Any], Any, Any]] = [
 
 PARSED_ONLY = {
     "--resume",  # says what is so without it
-    "--deliver",  # belongs to what becomes of promotions after they are decided
 }
 
 

@@ -59,11 +59,14 @@ class RuleBook:
         consent: who may be offered anything.
         until: second of the last pane end that may be decided by this book: activations that begin later may
             not be in it yet. None: any.
+        memory, contacts: what batch begins with: deliveries of earlier runs.
     """
 
     rules: tuple[ActiveRule, ...] = ()
     consent: Consent = field(default_factory=Consent)
     until: int | None = None
+    memory: Memory = field(default_factory=Memory)
+    contacts: Contacts = field(default_factory=Contacts)
 
     @property
     def limits(self) -> dict[tuple[str, int], int | None]:
@@ -125,13 +128,13 @@ def decide_batch(
     after = int(rows.start.min()) // settings.pane * settings.pane
     upto = first_pane_end_after(greatest, settings.pane)
     firings, _ = evaluate(
-        book.rules, rows, context, after=after, upto=upto, pane=settings.pane, memory=Memory()
+        book.rules, rows, context, after=after, upto=upto, pane=settings.pane, memory=book.memory
     )
     if not len(firings.subscriber):
         return None
     theirs = rows.take(np.isin(rows.caller, firings.subscriber))
     gate = gate_of(book, settings, text_parties(records))
-    return promote(firings, book.rules, theirs, context, gate, Contacts())[0]
+    return promote(firings, book.rules, theirs, context, gate, book.contacts)[0]
 
 
 @dataclass

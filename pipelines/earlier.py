@@ -1,0 +1,59 @@
+"""What a batch run with ``--deliver`` begins from: what the store delivered before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from callbeam_io.store import Store
+from callbeam_io.store.deliveries import contact_moments, earlier
+from transforms.columns.numbers import party_codes
+from transforms.columns.rules.memory import Memory, RuleMemory
+from transforms.columns.rules.outcomes import Contacts
+from transforms.rules.language import Rule
+from transforms.schema import TIME_FORMAT
+
+_MICROS: Final = 1_000_000
+
+
+def earlier_deliveries(store: Store, rules: Sequence[Rule]) -> tuple[Memory, Contacts]:
+    """Firings that repeat and cooldown count, and contacts that the cap counts.
+
+    Every delivery counts, whatever became of it, as within a run every firing does.
+
+    Args:
+        store: of the deliveries.
+        rules: that are on.
+    """
+    found = earlier(store)
+    names = ("rule_id", "subscriber", "count", "last")
+    frame = pl.DataFrame(
+        found, schema=dict(zip(names, (pl.String, pl.String, pl.Int32, pl.String), strict=True)), orient="row"
+    )
+    frame = frame.with_columns(
+        code=pl.Series(party_codes(frame["subscriber"]).code), second=_seconds(frame["last"])
+    )
+    memory = {}
+    for rule in rules:
+        mine = frame.filter(rule_id=rule.rule_id).sort("code")
+        if mine.height:
+            memory[rule.rule_id] = _remembered(mine, rule)
+    moments = pl.DataFrame(
+        contact_moments(store), schema={"subscriber": pl.String, "at": pl.String}, orient="row"
+    )
+    codes = party_codes(moments["subscriber"]).code
+    return Memory(memory), Contacts(codes, _seconds(moments["at"]).to_numpy())
+
+
+def _remembered(mine: pl.DataFrame, rule: Rule) -> RuleMemory:
+    """Without a cooldown a rule would be free to fire at the very moment of its last delivery again."""
+    last = mine["second"].to_numpy() + (0 if rule.limits.cooldown else 1)
+    count = mine["count"].to_numpy().astype(np.int32)
+    return RuleMemory(None, mine["code"].to_numpy(), last, count, np.zeros(mine.height, np.bool_))
+
+
+def _seconds(texts: pl.Series) -> pl.Series:
+    return texts.str.to_datetime(TIME_FORMAT, time_unit="us").to_physical() // _MICROS
