@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from transforms.columns.windows import parse_window
 from transforms.errors import OptionError
 
 _EVERY: Final = 1.0
-_PARSERS: Final = {"templates": templates_of, "window": parse_window}
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {"templates": templates_of, "window": parse_window}
 
 
 @dataclass
