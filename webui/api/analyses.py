@@ -40,6 +40,10 @@ Change = shape(
 @part.call("GET", "/analyses", ANALYST, Plan)
 def plan() -> dict[str, Any]:
     """What the newest streaming run keeps."""
+    return _plan()
+
+
+def _plan() -> dict[str, Any]:
     run_id = store().newest_run(mode="streaming")
     if run_id is None:
         return {"run_id": None, "templates": [], "window": None, "ordered": None}
@@ -64,7 +68,7 @@ def change(body: dict[str, Any]) -> dict[str, Any]:
     if not wanted:
         raise field_error("templates", "Say what is to change: templates, window or both.")
     give(wanted)
-    return plan()
+    return _plan()
 
 
 @part.call("POST", "/runs/<string:run_id>/drain", ADMIN)
