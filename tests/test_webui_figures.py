@@ -18,7 +18,7 @@ from webui.geo import simplify
 from webui.geo import world as outlines
 from webui.geo.countries import name_of
 from webui.measures import MEASURES
-from webui.pulse import Sample, rates
+from webui.traffic import Sample, reads
 
 CALLS = MEASURES["calls"]
 TALK = MEASURES["duration_s"]
@@ -104,9 +104,9 @@ def test_hours_without_records_are_zero_and_talk_is_in_hours() -> None:
 
 
 def test_gaps_are_gaps_and_lines_are_straight() -> None:
-    samples = [Sample(0, "r", 0), Sample(2, "r", 100), Sample(30, "r", 130), Sample(32, "r", 230)]
-    assert rates(samples) == [(2, 50.0), (3, None), (30, 30 / 28), (32, 50.0)]
-    line = bars.trend(rates(samples), LIGHT)["data"][0]
+    samples = [Sample(at, 10, {"read": n}) for at, n in ((10, 500), (20, 100), (80, 0))]
+    assert reads(samples) == [(10, 50.0), (20, 10.0), (69.0, None), (80, 0.0)]
+    line = bars.trend(reads(samples)[1:], LIGHT)["data"][0]
     assert line["y"][1] is None and not line["connectgaps"] and line["line"]["shape"] == "linear"
 
 

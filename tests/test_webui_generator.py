@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import plotly.graph_objects as go
-import polars as pl
 import pytest
-from webui_world import World, seed_promotions, seed_stream, tables, window
+from webui_world import World, add_sample, seed_promotions, seed_stream
 
 from callbeam_io.workload.control import StoreSettings
 from callbeam_io.workload.live import live_settings
@@ -15,7 +15,7 @@ from callbeam_io.workload.settings import WorkloadSettings
 from webui.figures.lines import lines
 from webui.figures.style import LIGHT
 from webui.knobs import PLAIN, PRESETS, knobs, problem
-from webui.traffic import Look, Traffic, growth, overlap
+from webui.traffic import Sample, promotions, types
 
 
 @pytest.fixture
@@ -84,39 +84,34 @@ def test_what_cannot_be_is_said_beside_the_knob(
     assert world.post("/generator", {"do": "explode"}).status_code == 400
 
 
-def test_the_charts_show_what_comes_in_and_what_was_changed(world: World) -> None:
+def test_the_charts_show_what_came_in_and_what_was_changed(world: World) -> None:
     run_id = seed_stream(world.store)
     seed_promotions(world.store, run_id)
-    traffic: Traffic = world.app.extensions["callbeam"].traffic
-    now = [1000.0]
-    traffic._clock = lambda: now[0]
-    world.get("/generator/live")
-    more = tables([window()])["business_types"].with_columns(calls=pl.col("calls") + 40)
-    world.store.writer().write(run_id, {"business_types": more})
-    now[0] += 4
+    now = time.time()
+    for ago, banking in ((40, 10), (30, 12), (10, 36)):  # the sample of 20 s ago is missing
+        add_sample(
+            world.store,
+            run_id,
+            now - ago,
+            by_type={"Banking": banking, "School": 5},
+            promotions={"bank-shopper": {"offered": 3, "capped": 1}},
+        )
     world.post("/generator", {"do": "banking"})
     answer = world.get("/generator/live").json
     figure = answer["figures"]["types"]
     go.Figure(data=figure["data"], layout=figure["layout"])
-    assert len(figure["data"]) == 7 and figure["data"][0]["y"][-1] > 10
+    assert [d["name"] for d in figure["data"]] == ["Banking", "School"]
+    assert figure["data"][0]["y"] == [1.0, 1.2, 3.6]
     assert figure["layout"]["annotations"][0]["text"] == "type weights Banking=3"
     assert "Banking=3" in answer["parts"]["changes"]
-    assert answer["figures"]["rules"]["data"][0]["name"] == "Bank shopper"
+    rules = answer["figures"]["rules"]["data"][0]
+    assert (rules["name"], rules["y"][-1]) == ("Bank shopper", 0.4)
 
 
-def test_growth_of_sums_with_holes_and_windows_that_were_dropped() -> None:
-    looks = [Look(t, "r", {"a": v}, {}) for t, v in ((0, 0), (2, 10), (4, 5), (30, 50), (32, 60))]
-    assert growth(looks, lambda k: k.types) == {"a": [(2, 5.0), (4, None), (30, None), (32, 5.0)]}
-    assert growth([], lambda k: k.types) == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "times"),
-    [("sliding:86400s/7200s", 12), ("fixed:60s", 1), ("all", 1), ("", 1), ("sliding:60s/60s", 1)],
-)
-def test_a_record_counts_once_in_rates_whatever_the_windows(text: str, times: int) -> None:
-    assert overlap({"options": {"plan": {"window": text}}}) == times
-    assert overlap({"options": None}) == 1
+def test_a_sample_that_is_missing_is_a_hole_and_no_zero() -> None:
+    found = [Sample(t, 10, {"by_type": {"a": n}}) for t, n in ((10, 10), (20, 5), (60, 10))]
+    assert types(found) == {"a": [(10, 1.0), (20, 0.5), (49.0, None), (60, 1.0)]}
+    assert types([]) == promotions([]) == {}
 
 
 def test_the_greatest_lines_are_shown() -> None:

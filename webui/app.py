@@ -8,10 +8,12 @@ from typing import Final
 
 from flask import Flask
 
+from callbeam_io.alerts import Teller
 from callbeam_io.jobs import Jobs
 from callbeam_io.store import Store, open_store
 from webui import (
     account,
+    alerts,
     analyses,
     api,
     audit,
@@ -51,7 +53,6 @@ from webui import (
 )
 from webui.config import WebConfig
 from webui.pulse import Pulse
-from webui.traffic import Traffic
 
 PAGES: Final[Sequence[ModuleType]] = (
     vendor,
@@ -80,6 +81,7 @@ PAGES: Final[Sequence[ModuleType]] = (
     runs,
     rejects,
     generator,
+    alerts,
     users,
     audit,
     api.about,
@@ -101,8 +103,9 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # rows keep the order of their columns
     app.secret_key = config.secret_key or first_start.secret_key(store)
-    pulse, traffic = Pulse(store), Traffic(store)
-    services.install(app, services.Services(config, store, pulse, traffic, Jobs(store, config.store)))
+    teller = Teller(store)
+    pulse = Pulse(store, told=teller.put)
+    services.install(app, services.Services(config, store, pulse, Jobs(store, config.store)))
     metrics.install(app)
     uploads.install(app, config)
     security.install(app, config)
@@ -114,6 +117,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         app.register_blueprint(page.bp)
     api.install(app)
     if config.background:
+        teller.start()
         pulse.start()
-        preparation.start(store, traffic)
+        preparation.start(store)
     return app

@@ -9,7 +9,7 @@ from flask import Blueprint, abort, flash, jsonify, redirect, render_template, r
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_accounts
-from webui import words
+from webui import traffic, words
 from webui.analyses import news
 from webui.figures.lines import lines
 from webui.figures.style import theme
@@ -25,8 +25,6 @@ CONTROL: Final = "generator"
 CHANGED: Final = "generator changed"
 _KEPT: Final = ("paused", "rate", "speed", "people")
 """What a preset leaves as it is."""
-SHOWN: Final = 300.0
-"""Seconds of the charts."""
 
 
 @bp.route("/generator", methods=["GET", "POST"])
@@ -97,9 +95,11 @@ def _page(values: dict[str, str], wrong: tuple[str, str] | None = None) -> str:
 @required(ADMIN)
 def live() -> ResponseReturnValue:
     """The charts of the last five minutes, with a mark at every change."""
-    types, rules = services().traffic.rates()
+    run = services().pulse.run()
+    found = traffic.recent(store(), run["run_id"]) if run is not None and run["mode"] == "streaming" else []
+    types, rules = traffic.types(found), traffic.promotions(found)
     names, look = rule_names(), theme(request.args.get("theme"))
-    marks = [(at, said) for at, said in _changes() if at > time.time() - SHOWN]
+    marks = [(at, said) for at, said in _changes() if at > time.time() - traffic.SHOWN]
     drawn = {
         "types": lines(types, marks, "records a second", "No live records by type yet", look),
         "rules": lines(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
 from typing import Final
 
 from callbeam_io.store import Store
@@ -12,7 +11,6 @@ from callbeam_io.store.web_indexes import index_people, is_indexed
 from callbeam_io.store.web_people import People
 from callbeam_io.store.web_queries import StoreError
 from webui.geo import world
-from webui.traffic import Traffic
 
 _LOG: Final = logging.getLogger(__name__)
 MANY: Final = 50_000
@@ -20,18 +18,9 @@ MANY: Final = 50_000
 EVERY: Final = 5.0
 
 
-def start(store: Store, traffic: Traffic) -> None:
+def start(store: Store) -> None:
     """Begins it."""
     threading.Thread(target=_work, args=(store,), name="preparation", daemon=True).start()
-    threading.Thread(target=_watch, args=(traffic,), name="traffic", daemon=True).start()
-
-
-def _watch(traffic: Traffic) -> None:
-    """Keeps the last minutes of a live run, so that they are there when somebody looks."""
-    pause = threading.Event()
-    while not pause.wait(EVERY / 2):
-        with suppress(StoreError):  # the status line says it
-            traffic.look()
 
 
 def _work(store: Store) -> None:

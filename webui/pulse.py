@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any, Final
 
 from callbeam_io.store import Store, utc_text
+from callbeam_io.store.states import Change, samples
 from callbeam_io.store.web_queries import StoreError, is_worked_on, shown_run
 from webui import words
+from webui.statebook import StateBook
 
 FRESH: Final = 2.0
 """Seconds without a heartbeat (it comes every two) after which the run's lock says whether its process lives."""
@@ -24,7 +24,6 @@ PATIENCE: Final = 15.0
 """Seconds without a heartbeat after which a process that lives counts as stopped."""
 BEHIND: Final = 60.0
 QUIET: Final = 60.0
-KEPT: Final = 300
 ALIVE: Final = frozenset({"live", "catching_up", "quiet", "working"})
 """Kinds of a status while a pipeline works."""
 
@@ -89,26 +88,24 @@ _TONES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Records read so far, at a moment of this machine's clock."""
-
-    at: float
-    run_id: str
-    read: int
-
-
 class Pulse:
     """Looks at the newest run, at most once a second, for all browsers together."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time, every: float = 1.0) -> None:
-        self._store, self._clock, self._every = store, clock, every
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        every: float = 1.0,
+        told: Callable[[Change], object] = lambda _: None,
+    ) -> None:
+        """``told`` is called, on a thread of the pulse, with every change of state that this web app noted."""
+        self._store, self._clock, self._every, self._told = store, clock, every, told
         self._guard = threading.Lock()
-        self._samples: deque[Sample] = deque(maxlen=KEPT)
         self._looked = float("-inf")
-        self._grown: float | None = None
+        self._read: tuple[str, int, float] | None = None
         self._status = Status("empty", "No run yet")
         self._run: dict[str, Any] | None = None
+        self._book = StateBook(store)
         self._stop = threading.Event()
 
     def status(self) -> Status:
@@ -121,14 +118,8 @@ class Pulse:
         self._look()
         return self._run
 
-    def samples(self) -> list[Sample]:
-        """Records read at the moments when that changed, oldest first, of the current run."""
-        self._look()
-        with self._guard:
-            return list(self._samples)
-
     def start(self) -> None:
-        """Looks every second on a thread of its own, so that the rates have no holes while nobody watches."""
+        """Looks every second on a thread of its own, so that changes of state are noted while nobody watches."""
         threading.Thread(target=self._watch, name="pulse", daemon=True).start()
 
     def stop(self) -> None:
@@ -138,6 +129,8 @@ class Pulse:
     def _watch(self) -> None:
         while not self._stop.wait(self._every):
             self._look()
+            for change in self._book.note(self._status, self._run, self._clock()):
+                self._told(change)
 
     def _look(self) -> None:
         with self._guard:
@@ -146,31 +139,20 @@ class Pulse:
                 return
             try:
                 self._run = shown_run(self._store)
-                self._grow(now)
                 self._status = self._judged(now)
-                self._note(now)
             except StoreError as error:
                 as_of = self._status.as_of or utc_text(datetime.fromtimestamp(now, UTC))
                 self._status = Status("unreachable", "Store unreachable", str(error), as_of)
             self._looked = self._clock()
 
-    def _grow(self, now: float) -> None:
-        """Notices when more records were read than before."""
-        if self._run is None:
-            return
-        if self._samples and self._samples[-1].run_id != self._run["run_id"]:
-            self._samples.clear()
-            self._grown = None
-        if self._samples and (self._run["records_read"] or 0) > self._samples[-1].read:
-            self._grown = now
-
-    def _note(self, now: float) -> None:
-        """Keeps what was read; of a pipeline that is stopped nothing, so that its time is a hole and no zero."""
-        if self._run is None or self._status.kind not in ALIVE:
-            return
-        read = self._run["records_read"] or 0
-        if not self._samples or self._samples[-1].read != read or now - self._samples[-1].at >= 5:
-            self._samples.append(Sample(now, self._run["run_id"], read))
+    def _grown(self, run: Mapping[str, Any], now: float) -> float:
+        """When more records were last seen to have been read."""
+        run_id, read = run["run_id"], run["records_read"] or 0
+        if self._read is None or self._read[0] != run_id:
+            self._read = (run_id, read, _last_read(self._store, run_id, now))
+        if read > self._read[1]:
+            self._read = (run_id, read, now)
+        return self._read[2]
 
     def _judged(self, now: float) -> Status:
         run = self._run
@@ -180,8 +162,7 @@ class Pulse:
         alive = run["state"] == "running" and (
             silent <= FRESH or (silent <= PATIENCE and is_worked_on(self._store, run["run_id"]))
         )
-        first = self._samples[0].at if self._samples else now
-        return judge(run, now, alive, self._grown if self._grown is not None else first)
+        return judge(run, now, alive, self._grown(run, now))
 
 
 def judge(run: Mapping[str, Any], now: float, alive: bool, grown: float) -> Status:
@@ -231,21 +212,13 @@ def _batch(run: Mapping[str, Any], alive: bool) -> Status:
     return Status("stopped", f"{said} {words.clock(at)}", run["error"] or "", at)
 
 
+def _last_read(store: Store, run_id: str, now: float) -> float:
+    """When a run last read something, as its samples of the last hour say; without them now."""
+    since = utc_text(datetime.fromtimestamp(now - 3600, UTC))
+    found = [at for at, figures in samples(store, run_id, since) if figures.get("read")]
+    return _epoch(found[-1]) if found else now
+
+
 def _epoch(text: str | None) -> float:
     at = words.moment(text)
     return 0.0 if at is None else at.timestamp()
-
-
-def rates(samples: list[Sample]) -> list[tuple[float, float | None]]:
-    """Records a second between samples; None where there is a hole of more than 8 seconds.
-
-    >>> rates([Sample(0, "r", 0), Sample(2, "r", 100), Sample(4, "r", 100)])
-    [(2, 50.0), (4, 0.0)]
-    """
-    found: list[tuple[float, float | None]] = []
-    for before, after in pairwise(samples):
-        seconds = after.at - before.at
-        if seconds > 8:
-            found.append((before.at + 1, None))
-        found.append((after.at, max(0.0, (after.read - before.read) / seconds) if seconds > 0 else 0.0))
-    return found

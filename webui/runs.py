@@ -11,13 +11,13 @@ from flask_login import current_user
 from callbeam_io.store import web_queries
 from callbeam_io.store.jobs import job_of_run
 from callbeam_io.store.web_queries import RequestError
-from webui import words
+from webui import band, words
 from webui.commands import again_options, resume_command
 from webui.jobs import recent
 from webui.layout import NavItem
 from webui.new_run import begun
 from webui.roles import ADMIN, ANALYST, demand, log, may, required
-from webui.services import cached, jobs, store
+from webui.services import cached, jobs, services, store
 
 bp = Blueprint("runs", __name__)
 NAV = [NavItem("Operate", "Runs", "cpu", "runs.runs", ANALYST, place=10)]
@@ -37,7 +37,22 @@ def runs() -> ResponseReturnValue:
     """All runs, the newest first."""
     found = cached("all runs", 1, lambda: store().runs(SHOWN))
     started = recent() if may(ADMIN) else []
-    return render_template("runs.html", runs=found, jobs=started, tones=TONES, lasted=lasted)
+    return render_template(
+        "runs.html",
+        runs=found,
+        jobs=started,
+        tones=TONES,
+        lasted=lasted,
+        day=cached("day", 5, lambda: band.of_day(store())),
+        resume=_resumable(found),
+    )
+
+
+def _resumable(found: list[dict[str, Any]]) -> str:
+    """The command to go on with the newest streaming run, if it does not run."""
+    row = next((r for r in found if r["mode"] == "streaming"), None)
+    stopped = row is not None and services().pulse.status().kind == "stopped"
+    return resume_command(row) if row is not None and (stopped or row["state"] != "running") else ""
 
 
 @bp.route("/runs/<run_id>", methods=["GET", "POST"])

@@ -16,7 +16,6 @@ from callbeam_io.store import Store
 from callbeam_io.store.web_queries import StoreError
 from webui.config import WebConfig
 from webui.pulse import Pulse
-from webui.traffic import Traffic
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -101,7 +100,6 @@ class Services:
     config: WebConfig
     store: Store
     pulse: Pulse
-    traffic: Traffic
     jobs: Jobs
     cache: ShortCache = field(default_factory=ShortCache)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
 from callbeam_io.store.rules import list_rules
-from webui import measures, pulse, view, words
+from webui import measures, traffic, view, words
 from webui.analysis_kinds import ANALYSES
 from webui.figures.bars import trend
 from webui.figures.style import Figure, Theme
@@ -114,7 +114,7 @@ def snapshot(run: Mapping[str, Any]) -> Snapshot:
 def _snapshot(run: Mapping[str, Any]) -> Snapshot:
     hour = last_hour(run)
     reach = _reach(run)
-    rate = [value for _, value in pulse.rates(services().pulse.samples()) if value is not None]
+    rate = [value for _, value in _reads(run) if value is not None]
     read, rejected = run["records_read"] or 0, run["records_rejected"] or 0
     offered = hour.of(web_people.OFFERED)
     texts = {
@@ -122,23 +122,34 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         "offered_change": change(offered, hour.before.get(web_people.OFFERED, 0)),
         "held": words.number(hour.held()),
         "held_change": change(hour.held(), sum(hour.before.get(o, 0) for o in HELD)),
-        "rate": words.number(round(sum(rate[-5:]) / len(rate[-5:]))) if rate else words.DASH,
+        "rate": _rate_now(run),
         "records": words.short(read),
         "records_said": f"{words.percent(rejected, read)} rejected" if read else "none yet",
         "reach": words.short(reach[0]),
-        "reach_said": f"of {words.short(reach[1])} subscribers"
-        if reach[0]
-        else "nobody may be contacted yet",
+        "reach_said": _reach_said(*reach),
         "until": words.when(hour.until or run["watermark"], seconds=True),
     }
     return Snapshot(
         texts,
-        {"offered": spark_points(hour.spark), "rate": spark_points(rate[-60:])},
+        {"offered": spark_points(hour.spark), "rate": spark_points(rate)},
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
         [(OUTCOMES[o][0], hour.of(o)) for o in HELD if hour.of(o)],
         reach[0] != 0,
     )
+
+
+def _reads(run: Mapping[str, Any]) -> traffic.Points:
+    """Records a second over the last minutes."""
+    if run["mode"] != "streaming":
+        return []
+    return cached(("reads", run["run_id"]), 2, lambda: traffic.reads(traffic.recent(store(), run["run_id"])))
+
+
+def _rate_now(run: Mapping[str, Any]) -> str:
+    """Records a second as the run itself said two seconds ago; nothing where it does not run."""
+    rate = (run.get("live") or {}).get("rate")
+    return words.DASH if rate is None or run["state"] != "running" else words.number(round(rate))
 
 
 def _reach(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -171,8 +182,7 @@ def _rules(hour: LastHour) -> list[dict[str, Any]]:
 
 def charts(run: Mapping[str, Any], look: Theme) -> dict[str, Figure]:
     """The dashboard's charts, of each analysis' window of now."""
-    rates = pulse.rates(services().pulse.samples())
-    found = {"trend": trend(rates, look)} if run["mode"] == "streaming" else {}
+    found = {"trend": trend(_reads(run), look)} if run["mode"] == "streaming" else {}
     for table in ("duration_by_hour", "business_types", "regions"):
         analysis = ANALYSES[table]
         rows = _rows_of_now(table, run)

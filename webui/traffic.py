@@ -1,102 +1,87 @@
 """How many records a second there are of each business type, and promotions of each rule, over the last minutes.
 
-The store holds sums; how fast they grow is seen by looking at them again and again. What was seen is kept for a
-few minutes and is gone after a restart.
+A streaming run writes what it counted every ten seconds; everything here is read from there.
 """
 
 from __future__ import annotations
 
-import re
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from callbeam_io.store import Store
-from callbeam_io.store.web_queries import grouped, records_by_type, shown_run
+from callbeam_io.store import Store, utc_text
+from callbeam_io.store.states import samples
 from webui import words
-from webui.moments import is_live
 
-EVERY: Final = 2.0
-KEPT: Final = 150
-HOLE: Final = 10.0
-_SLIDING: Final = re.compile(r"sliding:(\d+)s/(\d+)s")
+SHOWN: Final = 300.0
+"""Seconds of the charts."""
+HOLE: Final = 15.0
+"""Seconds by which a sample may be longer in coming than what it covers, before there is a hole."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Sums at a moment of this machine's clock: records by type, promotions by rule."""
+class Sample:
+    """What a run counted in the ``seconds`` until ``at`` (seconds since 1970)."""
 
     at: float
-    run_id: str
-    types: Mapping[str, float]
-    rules: Mapping[str, float]
+    seconds: float
+    figures: Mapping[str, Any]
 
 
-Series = dict[str, list[tuple[float, float | None]]]
-"""Per name the moments and how fast it grew until then, per second; None where nothing is known."""
+Points = list[tuple[float, float | None]]
+Series = dict[str, Points]
+"""Per name the moments and how many a second there were until then; None where nothing is known."""
 
 
-class Traffic:
-    """Looks at the sums of the live run, at most every two seconds, for all browsers together."""
-
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
-        self._store, self._clock = store, clock
-        self._guard = threading.Lock()
-        self._looks: deque[Look] = deque(maxlen=KEPT)
-
-    def look(self) -> None:
-        """Looks, if it is time and a stream is running."""
-        with self._guard:
-            now = self._clock()
-            if self._looks and now - self._looks[-1].at < EVERY:
-                return
-            run = shown_run(self._store)
-            if run is None or not is_live(run) or now - _heartbeat(run) > HOLE:
-                return
-            if self._looks and self._looks[-1].run_id != run["run_id"]:
-                self._looks.clear()
-            self._looks.append(self._sums(now, run))
-
-    def _sums(self, now: float, run: Mapping[str, Any]) -> Look:
-        share = 1 / overlap(run)
-        types = {name: n * share for name, n in records_by_type(self._store, run["run_id"]).items()}
-        rules = grouped(self._store, "promotions", run["run_id"], ["rule_id"])
-        return Look(now, run["run_id"], types, {row["rule_id"]: row["count"] for row in rules})
-
-    def rates(self) -> tuple[Series, Series]:
-        """Of types and of rules."""
-        self.look()
-        with self._guard:
-            looks = list(self._looks)
-        return growth(looks, lambda k: k.types), growth(looks, lambda k: k.rules)
+def recent(store: Store, run_id: str, lasting: float = SHOWN) -> list[Sample]:
+    """The newest samples of a run, in order."""
+    since = utc_text(datetime.fromtimestamp(time.time() - lasting, UTC))
+    return [
+        made for at, figures in samples(store, run_id, since) if (made := _sample(at, figures)) is not None
+    ]
 
 
-def _heartbeat(run: Mapping[str, Any]) -> float:
-    at = words.moment(run["heartbeat"])
-    return 0.0 if at is None else at.timestamp()
+def _sample(at: str, figures: Mapping[str, Any]) -> Sample | None:
+    moment, seconds = words.moment(at), float(figures.get("seconds") or 0)
+    return None if moment is None or seconds <= 0 else Sample(moment.timestamp(), seconds, figures)
 
 
-def overlap(run: Mapping[str, Any]) -> int:
-    """In how many windows a record is counted."""
-    window = str(((run["options"] or {}).get("plan") or {}).get("window") or "")
-    found = _SLIDING.fullmatch(window)
-    return 1 if found is None else max(1, int(found[1]) // int(found[2]))
+def reads(found: Sequence[Sample]) -> Points:
+    """Records a second."""
+    return rates(found, lambda figures: {"read": figures.get("read", 0)}).get("read", [])
 
 
-def growth(looks: list[Look], sums: Callable[[Look], Mapping[str, float]]) -> Series:
-    """How fast the sums grew between looks.
+def types(found: Sequence[Sample]) -> Series:
+    """Records a second by business type."""
+    return rates(found, lambda figures: figures.get("by_type") or {})
 
-    A sum that became smaller (old windows were dropped) and a hole between looks are nothing that is known.
+
+def promotions(found: Sequence[Sample]) -> Series:
+    """Promotions a second by rule, whatever their outcome."""
+    return rates(
+        found,
+        lambda figures: {rule: sum(n.values()) for rule, n in (figures.get("promotions") or {}).items()},
+    )
+
+
+def rates(found: Sequence[Sample], pick: Callable[[Mapping[str, Any]], Mapping[str, float]]) -> Series:
+    """Counts of samples as rates; a sample that is missing is a hole, no zero.
+
+    >>> two = [Sample(10, 10, {"read": 50}), Sample(60, 10, {"read": 20})]
+    >>> rates(two, lambda figures: figures)
+    {'read': [(10, 5.0), (49.0, None), (60, 2.0)]}
     """
-    found: Series = {name: [] for look in looks for name in sums(look)}
-    for before, after in pairwise(looks):
-        seconds = after.at - before.at
-        for name, points in found.items():
-            more = sums(after).get(name, 0) - sums(before).get(name, 0)
-            known = 0 < seconds <= HOLE and more >= 0
-            points.append((after.at, more / seconds if known else None))
-    return found
+    names = dict.fromkeys(name for sample in found for name in pick(sample.figures))
+    series: Series = {name: [] for name in names}
+    before = None
+    for sample in found:
+        counts = pick(sample.figures)
+        missing = before is not None and sample.at - before - sample.seconds > HOLE
+        for name, points in series.items():
+            if missing:
+                points.append((sample.at - sample.seconds - 1.0, None))
+            points.append((sample.at, counts.get(name, 0) / sample.seconds))
+        before = sample.at
+    return series

@@ -1,0 +1,89 @@
+"""Changes of state of the live pipeline, noted in the store: live, catching up, no records, stopped, unreachable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from callbeam_io.store import Store, utc_text
+from callbeam_io.store.states import Change, newest_state, note_state
+from callbeam_io.store.web_queries import StoreError
+
+if TYPE_CHECKING:
+    from webui.pulse import Status
+
+HOLD: Final = 3.0
+"""Seconds that a state lasts before it is noted: what comes and goes within them is no news."""
+STREAMING: Final = frozenset({"live", "catching_up", "quiet"})
+UNREACHABLE: Final = "unreachable"
+STOPPED: Final = "stopped"
+NAMES: Final[Mapping[str, str]] = {
+    "live": "Live",
+    "catching_up": "Catching up",
+    "quiet": "No records",
+    STOPPED: "Stopped",
+    UNREACHABLE: "Store unreachable",
+}
+TONES: Final[Mapping[str, str]] = {
+    "live": "ok",
+    "catching_up": "warn",
+    "quiet": "warn",
+    STOPPED: "bad",
+    UNREACHABLE: "bad",
+}
+
+
+class StateBook:
+    """Notes what the status line says. Kept here is only what the store cannot be told yet."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noted: str | None = None
+        self._seen: tuple[str, float] = ("", 0.0)
+        self._waiting: list[Change] = []
+
+    def note(self, status: Status, run: Mapping[str, Any] | None, now: float) -> list[Change]:
+        """Looks at a status; gives the changes that nobody else has told yet.
+
+        Args:
+            status: as judged just now.
+            run: that it is about.
+            now: seconds since 1970.
+        """
+        state = self._state(status, run)
+        if state != self._seen[0]:
+            self._seen = (state, now)
+        if not state or state == self._noted or now - self._seen[1] < HOLD:
+            return []
+        began = utc_text(datetime.fromtimestamp(self._seen[1], UTC))
+        at = min(status.as_of or began, began) if state == STOPPED else began
+        run_id = None if run is None else str(run["run_id"])
+        detail = status.text if not status.detail else f"{status.text}. {status.detail}"
+        return self._told(Change(at, state, detail, run_id))
+
+    def _state(self, status: Status, run: Mapping[str, Any] | None) -> str:
+        """The state to note; empty where there is none: of what is read at once there is no state."""
+        if status.kind == UNREACHABLE:
+            return UNREACHABLE
+        if run is not None and run["mode"] == "streaming" and status.kind in NAMES:
+            return status.kind
+        return STOPPED if self._noted in STREAMING else ""  # a stream ended, and something else came after it
+
+    def _told(self, change: Change) -> list[Change]:
+        if change.state == UNREACHABLE:
+            self._noted = UNREACHABLE
+            self._waiting.append(change)
+            return [change]
+        try:
+            if self._noted is None:
+                newest = newest_state(self._store)
+                self._noted = None if newest is None else newest.state
+            while self._waiting:
+                note_state(self._store, self._waiting[0])
+                self._waiting.pop(0)
+            noted = note_state(self._store, change)
+        except StoreError:  # the status line says it, and the next look tries again
+            return []
+        self._noted = change.state
+        return [] if noted is None else [noted]
