@@ -5,25 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-import polars as pl
+from typing import Any
 
 from callbeam_io.store import Store, open_store
+from pipelines.reached import OUTCOMES, reached_in
 from pipelines.rules_history import Run, config_as_of, history_of, rules_named
 from pipelines.rules_world import DEFAULT_STORE, streaming_options
 from pipelines.simulate import History
 from transforms.columns.decisions import context_of, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
-from transforms.columns.numbers import party_codes
-from transforms.columns.rules.effect import Effect, Group, Reached, effect, reached_by
+from transforms.columns.rules.effect import Effect, Group, Reached, effect
 from transforms.columns.rules.interactions import from_records
 from transforms.errors import OptionError
 from transforms.rules.language import Rule
 from transforms.rules.problems import instant_text
-from transforms.schema import TIME_FORMAT
-
-OUTCOMES: Final = ("offered", "control")
 
 
 def show_effect(args: argparse.Namespace, run_flags: Sequence[str]) -> None:
@@ -63,14 +58,6 @@ def show_effect(args: argparse.Namespace, run_flags: Sequence[str]) -> None:
         print(json.dumps(rows, indent=2))
     else:
         print("\n\n".join(_text(rule_id, one, about) for rule_id, one in found.items()))
-
-
-def reached_in(store: Store, rule_id: str, run_id: str) -> Reached:
-    """Whom the promotions of a rule reached in a run, as the store has them."""
-    where = {"rule_id": rule_id, "outcome": ("in", OUTCOMES)}
-    rows = pl.DataFrame(pl.from_arrow(store.table("promotions", run_id, where=where)))
-    at = rows["decided_at"].str.to_datetime(TIME_FORMAT, time_unit="us").to_physical().to_numpy()
-    return reached_by(party_codes(rows["subscriber"]).code, at // 1_000_000, rows["outcome"].to_list())
 
 
 def effect_on(history: History, reached: Reached, rule: Rule, types: BusinessTypes, pane: int) -> Effect:

@@ -281,3 +281,20 @@ def test_why_there_is_no_promotion(url: str, desk: Desk) -> None:
     )
     with pytest.raises(RequestError, match="no rule 'nobody'"):
         ask(desk, "why_not", rule_id="nobody", subscriber=people[0])
+
+
+def test_the_effect_is_that_of_the_command(
+    tmp_path: Path, url: str, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "success" in ask(desk, "effect", rule_id="abroad")["sentence"]
+    goal = {**ABROAD, "name": "Goal", "offer": {"code": "G", "goal": {"business_type": ["Banking"]}}}
+    flags = ["--rules", write(tmp_path, goal), "--pane", "2h", "--consent_default", "in"]
+    kept = run(tmp_path, messy.csv_text(600, seed=3), *flags, "--keep_records", "9999d")
+    other = Desk(open_store(kept), kept)
+    assert main(["add", write(tmp_path, goal), "--store", kept, "--pane", "2h"]) == 0
+    capsys.readouterr()
+    assert main(["effect", "goal", "--store", kept, "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)[0]
+    found = ask(other, "effect", rule_id="goal")
+    assert found["offered"] == expected["offered"] and found["sentence"] == expected["sentence"]
+    assert found["run_id"] == expected["run_id"] and found["waiting"] == expected["waiting"] > 0
