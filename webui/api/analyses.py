@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flask import abort
-from flask_login import current_user
 from marshmallow import fields
 
 from callbeam_io import orders
-from callbeam_io.orders import Order
-from callbeam_io.store import web_queries
 from callbeam_io.store.web_queries import RequestError
 from webui.api.base import Part, shape, text
-from webui.desk import desk
 from webui.errors import field_error
-from webui.roles import ADMIN, ANALYST, log
-from webui.services import services, store
+from webui.plan import give, kept, live_run
+from webui.roles import ADMIN, ANALYST
+from webui.services import store
 
 part = Part("analyses", "Which analyses the live run keeps, over which windows.")
 Plan = shape(
@@ -44,15 +41,13 @@ def plan() -> dict[str, Any]:
 
 
 def _plan() -> dict[str, Any]:
-    run_id = store().newest_run(mode="streaming")
-    if run_id is None:
+    run = live_run()
+    if run is None:
         return {"run_id": None, "templates": [], "window": None, "ordered": None}
-    planned = (store().run(run_id)["options"] or {}).get("plan") or {}
-    waiting = orders.given(store(), run_id)
+    waiting = orders.given(store(), run["run_id"])
     return {
-        "run_id": run_id,
-        "templates": planned.get("templates") or [],
-        "window": planned.get("window"),
+        "run_id": run["run_id"],
+        **kept(run),
         "ordered": None if waiting is None else dict(waiting.changes),
     }
 
@@ -65,32 +60,22 @@ def change(body: dict[str, Any]) -> dict[str, Any]:
     anew, the others go on.
     """
     wanted = {n: ",".join(v) if isinstance(v, list) else v for n, v in body.items()}
+    run = live_run() or abort(404, "There is no streaming run.")
     if not wanted:
         raise field_error("templates", "Say what is to change: templates, window or both.")
-    give(wanted)
+    _given(run["run_id"], wanted)
     return _plan()
 
 
 @part.call("POST", "/runs/<string:run_id>/drain", ADMIN)
 def drain(run_id: str) -> None:
     """Ends a streaming run in good order: everything that was read is counted, its state is saved."""
-    _give(run_id, {})
+    _given(run_id, {})
 
 
-def give(changes: dict[str, str]) -> None:
-    """Orders the live run to go on with other flags; 422 for what cannot be."""
+def _given(run_id: str, changes: dict[str, str]) -> None:
     try:
-        found = desk().changes(changes)["changes"] if changes else {}
+        give(run_id, changes)
     except RequestError as error:
-        raise field_error(error.what.split()[0].removeprefix("--") or "templates", str(error)) from None
-    _give(services().store.newest_run(mode="streaming") or abort(404, "There is no streaming run."), found)
-
-
-def _give(run_id: str, changes: dict[str, str]) -> None:
-    if web_queries.run_row(store(), run_id) is None:
-        abort(404, "There is no such run.")
-    try:
-        orders.give(store(), run_id, Order(changes, current_user.name))
-    except RequestError as error:
-        raise field_error("run", str(error)) from None
-    log("run ordered", run_id, changes or "drain")
+        name = error.what.split()[0].removeprefix("--")
+        raise field_error(name if name in changes else "run", str(error)) from None
