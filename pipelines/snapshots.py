@@ -12,7 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from callbeam_io.kept import KeptRecords, from_ipc_bytes, ipc_bytes
@@ -91,6 +93,7 @@ class Snapshots:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._saving: deque[Future[None]] = deque()
         self._closed = threading.Event()
+        self.since: dict[str, int] = {}  # tables that began anew, and the snapshot before that
         self.trouble: str | None = None
 
     @property
@@ -118,6 +121,7 @@ class Snapshots:
             "shards": self.shards,
             "drained": snapshot.drained,
             "watermarks": snapshot.watermarks,
+            "since": self.since,
         }
         run = {"shard": -1, "kind": "run", "seq": 0, "payload": json.dumps(head).encode(), "created_at": now}
         offsets = [
@@ -187,7 +191,7 @@ class Snapshots:
         head = next((json.loads(r["payload"]) for r in state if r["kind"] == "run"), None)
         if head is None:
             return Loaded(0, {}, {}, {}, False)
-        self.shards = head["shards"]
+        self.shards, self.since = head["shards"], head.get("since", {})
         positions = {
             (r["source"], r["split"]): json.loads(r["offset"])
             for r in self.store.rows("source_offsets", run_id)
@@ -200,8 +204,10 @@ class Snapshots:
             if row["shard"] >= 0:
                 shards.setdefault(row["shard"], SavedShard()).take(row["kind"], row["payload"])
         for number, saved in shards.items():
-            paths = [f["path"] for f in sorted(files.get(number, []), key=lambda f: (f["seq"], f["path"]))]
-            saved.records = self.kept.read(paths)
+            mine = sorted(files.get(number, []), key=lambda f: (f["seq"], f["path"]))
+            saved.records = self.kept.read([f["path"] for f in mine])
+            seq = np.repeat([f["seq"] for f in mine], [f["rows"] for f in mine])
+            saved.since = {table: seq > begun for table, begun in self.since.items()}
         return Loaded(head["seq"], shards, positions, head["watermarks"], head["drained"])
 
 
@@ -218,13 +224,14 @@ def _payloads(
 
 @dataclass
 class SavedShard:
-    """What the store holds of one shard."""
+    """What the store holds of one shard; ``since`` says of tables that began anew which records count in them."""
 
     callers: list[pa.Table] = field(default_factory=list)
     cells: pa.Table | None = None
     records: pa.Table | None = None
     rules: dict[str, pa.Table] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
+    since: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def take(self, kind: str, payload: bytes) -> None:
         """Adds a row of ``shard_state``; rows come in the order of their seq."""
@@ -240,9 +247,8 @@ class SavedShard:
     def restore(self, shard: LiveShard) -> None:
         """Builds the live shard."""
         log = from_batches(self.records.to_batches() if self.records is not None else [])
-        shard.restore(
-            self.callers, self.cells, log, self.header["counts"], self.header["watermark"], self.rules
-        )
+        counts, mark = self.header["counts"], self.header["watermark"]
+        shard.restore(self.callers, self.cells, log, counts, mark, self.rules, self.since)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,11 @@ class Layout:
         """Length of a pane in seconds; 1 where the whole run is one window."""
         return self.window.pane or 1
 
+    def only(self, tables: Iterable[str]) -> Layout:
+        """The same numbering for some of its templates."""
+        kept = [t for t in tables if t in self.offsets]
+        return Layout(self.window, {t: self.offsets[t] for t in kept}, {t: self.sizes[t] for t in kept})
+
     def cells(self, records: Records, reference: Reference) -> list[NDArray[np.int64]]:
         """Per template the cell of each record."""
         base = pane_of(records.seconds, self.window) // self.step << _KEY_BITS
@@ -75,6 +81,14 @@ class CellSums:
                 for m in range(len(MEASURES))
             ]
             self._accumulate(used, np.rint(np.stack(sums, axis=1)).astype(np.int64))
+
+    def add_since(
+        self, records: Records, layout: Layout, reference: Reference, since: Mapping[str, NDArray[np.bool_]]
+    ) -> None:
+        """Adds distinct records; ``since`` says which of them count in a table, all where it is not named."""
+        self.add(records, layout.only(t for t in layout.offsets if t not in since), reference)
+        for table, counted in since.items():
+            self.add(records.take(counted), layout.only([table]), reference)
 
     def _accumulate(self, cells: NDArray[np.int64], sums: NDArray[np.int64]) -> None:
         at = self._at(cells)
@@ -134,6 +148,21 @@ def from_cells_table(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int
     return table.column("cell").to_numpy(), np.stack(columns, axis=1) if columns else np.empty(
         (0, 4), np.int64
     )
+
+
+def laid_anew(table: pa.Table, old: Layout, new: Layout) -> pa.Table:
+    """A cells table in the numbering of another layout over the same window; templates that it lacks are left out."""
+    cells, sums = from_cells_table(table)
+    keys, parts = cells & _KEY_MASK, []
+    for name, offset in new.offsets.items():
+        before = old.offsets.get(name)
+        if before is not None:
+            rows = np.flatnonzero((keys >= before) & (keys < before + old.sizes[name]))
+            parts.append((cells[rows] + (offset - before), sums[rows]))
+    if not parts:
+        return table.slice(0, 0)
+    moved, kept = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return cells_table(moved, kept)
 
 
 def windows_to_write(cells: NDArray[np.int64], layout: Layout) -> NDArray[np.int64]:

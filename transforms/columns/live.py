@@ -14,7 +14,7 @@ from transforms.columns.analysis import Plan
 from transforms.columns.callers import Callers
 from transforms.columns.cells import CellSums, Layout, cells_table, from_cells_table
 from transforms.columns.decisions import Decider, RuleBook, RuleSettings, first_pane_end_after
-from transforms.columns.records import Records, concat
+from transforms.columns.records import Records, concat, merge_small, records_table
 from transforms.columns.seen import SeenRecords
 from transforms.columns.subscribers import subscriber_rows
 from transforms.columns.templates import Reference
@@ -65,6 +65,7 @@ class LiveShard:
         self.callers = Callers(self.reference.types, self.live.subscriber_window)
         self.decider: Decider | None = None  # made when the first rule is on
         self._log: list[Records] = []
+        self._before: list[Records] = []  # for rules only: the table of subscribers began anew after them
         self._fresh: list[Records] = []
         self.watermark = self.floor = _NEVER
         self.greatest = _NEVER
@@ -138,8 +139,9 @@ class LiveShard:
     def _trim_log(self) -> None:
         """Lets go of records that are too old; while rows are still to be made of them, all are kept."""
         horizon = self.floor - self.live.retention
-        while self._log and int(self._log[0].seconds.max()) < horizon:
-            self._log.pop(0)
+        for log in (self._log, self._before):
+            while log and int(log[0].seconds.max()) < horizon:
+                log.pop(0)
 
     def greatest_of_all(self, splits: int) -> int | None:
         """The greatest start of all input (seconds) once every split has ended; None before, or without any."""
@@ -165,8 +167,8 @@ class LiveShard:
         """The decider; interactions are kept whether or not a rule is on, and a new one sees them all."""
         if self.decider is None:
             self.decider = self._new_decider()
-            if self._log:
-                self.decider.add(concat(self._log))
+            if log := [*self._before, *self._log]:
+                self.decider.add(concat(log))
         return self.decider
 
     def _new_decider(self) -> Decider:
@@ -185,7 +187,7 @@ class LiveShard:
     @property
     def records_held(self) -> int:
         """Records kept in memory."""
-        return sum(len(r) for r in self._log)
+        return sum(len(r) for r in (*self._before, *self._log))
 
     def all_cells(self) -> pa.Table:
         """All cells, absolute."""
@@ -209,14 +211,8 @@ class LiveShard:
         if self.live.subscriber_window.cumulative:
             return []
         if len(self._log) > 64:
-            self._merge_log()
+            self._log = merge_small(self._log)
         return self._log
-
-    def _merge_log(self) -> None:
-        """Small chunks become one; chunks stay in the order of arrival."""
-        big = [r for r in self._log if len(r) >= 1 << 18]
-        small = [r for r in self._log if len(r) < 1 << 18]
-        self._log = [*big, concat(small)] if small else big
 
     def delta(self, *, light: bool = False) -> dict[str, pa.Table]:
         """What changed since the last call: new records and absolute values of subscribers.
@@ -228,13 +224,13 @@ class LiveShard:
         tables = {} if light else self._absolute(self.callers.saved())
         if self.decider is not None and not light:
             tables |= self.decider.saved()
-        return {**tables, **_records_table(fresh)}
+        return {**tables, **records_table(fresh)}
 
     def everything(self) -> dict[str, pa.Table]:
         """The whole state, in place of all deltas so far."""
         self._fresh = []
         rules = {} if self.decider is None else self.decider.saved()
-        return {**self._absolute(self.callers.saved(everything=True)), **rules, **_records_table(self._log)}
+        return {**self._absolute(self.callers.saved(everything=True)), **rules, **records_table(self._log)}
 
     def _absolute(self, callers: pa.Table) -> dict[str, pa.Table]:
         tables = {"callers": callers}
@@ -250,6 +246,7 @@ class LiveShard:
         counts: Mapping[str, int],
         watermark: int,
         rules: Mapping[str, pa.Table] | None = None,
+        since: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
         """Sets an empty shard to what was saved.
 
@@ -260,7 +257,9 @@ class LiveShard:
             counts: records by fate.
             watermark: the floor that it was at, in seconds (see `heard`).
             rules: what `Decider.saved` gave; None where there was no decider.
+            since: of a table that began anew in the middle of the run, which records of the log count in it.
         """
+        since = {**(since or {})}
         for table in callers:
             self.callers.restore(table)
         self.seen.new(log)
@@ -269,9 +268,12 @@ class LiveShard:
             self.cells.put(*from_cells_table(cells))
         elif not window.cumulative:  # older panes may be incomplete in the log, and can change no more
             oldest = (watermark - self.live.lateness - window.size) // self.layout.step * self.layout.step
-            self.cells.add(log.take(log.seconds >= oldest), self.layout, self.reference)
+            recent = log.seconds >= oldest
+            counted = {name: mask[recent] for name, mask in since.items()}
+            self.cells.add_since(log.take(recent), self.layout, self.reference, counted)
         if len(log):
-            self._log.append(log)
+            mine = since.get("subscribers", np.ones(len(log), np.bool_))
+            self._before, self._log = ([log.take(m)] if m.any() else [] for m in (~mine, mine))
             self.greatest = int(log.seconds.max())
         if rules:
             self.decider = self._new_decider()
@@ -293,8 +295,3 @@ class LiveShard:
             self.decider.add(log)
         if len(log):
             self.greatest = max(self.greatest, int(log.seconds.max()))
-
-
-def _records_table(records: list[Records]) -> dict[str, pa.Table]:
-    tables = [pa.Table.from_batches([r.to_batch()]) for r in records if len(r)]
-    return {"records": pa.concat_tables(tables, promote_options="default")} if tables else {}

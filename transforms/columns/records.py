@@ -112,3 +112,16 @@ def _text_column(batches: list[pa.RecordBatch], name: str) -> pl.Series:
 def concat(parts: list[Records]) -> Records:
     """Several sets of records one after the other."""
     return parts[0] if len(parts) == 1 else from_batches([p.to_batch() for p in parts])
+
+
+def records_table(records: list[Records]) -> dict[str, pa.Table]:
+    """Some records as the table ``records``; nothing for none."""
+    tables = [pa.Table.from_batches([r.to_batch()]) for r in records if len(r)]
+    return {"records": pa.concat_tables(tables, promote_options="default")} if tables else {}
+
+
+def merge_small(chunks: list[Records]) -> list[Records]:
+    """The same records, those of small chunks in one at the end."""
+    big = [r for r in chunks if len(r) >= 1 << 18]
+    small = [r for r in chunks if len(r) < 1 << 18]
+    return [*big, concat(small)] if small else big

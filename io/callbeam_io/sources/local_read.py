@@ -69,6 +69,7 @@ class _LocalReadEvaluator(_TransformEvaluator):
         elif watermark < MAX_TIMESTAMP:
             time.sleep(_PAUSE)
         if watermark >= MAX_TIMESTAMP:
+            del _READERS[transform.key]  # the same run may be taken up again in this process
             return TransformResult(self, bundles, [], None, {None: MAX_TIMESTAMP})
         again = self._evaluation_context.create_bundle(
             pvalue.PBegin(self._applied_ptransform.transform.pipeline)
