@@ -12,7 +12,7 @@ from webui.rule_tree import ON_SCREEN
 _NODE: Final = re.compile(r"when(?:\.rules\[\d+\])*")
 _STEP: Final = re.compile(r"\.rules\[\d+\]")
 _NOTHING: Final = ('is ""', "is []", "is null", "is missing")
-_FLAGS: Final = re.compile(r" \(--\w+\)")
+_FLAGS: Final = re.compile(r" \((?:--\w+|offer\.\w+)\)")
 _PARTS: Final = {
     "field": "Field",
     "operator": "Comparison",
@@ -152,7 +152,7 @@ def of_start(start: str, definition: Mapping[str, Any]) -> str:
 
 
 def noted(reason: str) -> str:
-    """Why there is no count, as a sentence.
+    """What the desk says, as a sentence of a page: names of flags and of parts of a rule's JSON are left out.
 
     >>> noted("no run of the store has kept records (--keep_records)")
     'No run of the store has kept records.'
