@@ -9,7 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 
-from callbeam_io.sources.live import LiveFeed, Preparer
+from callbeam_io.sources.reading import LiveFeed, Preparer
 from callbeam_io.sources.unbounded import FeedSource
 from transforms.packets import Packet, PacketCoder
 

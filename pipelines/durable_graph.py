@@ -8,7 +8,7 @@ from typing import Final
 import apache_beam as beam
 
 from callbeam_io.sink import WriteResults, drain_key
-from callbeam_io.sources.live import LiveFeed
+from callbeam_io.sources.reading import LiveFeed
 from callbeam_io.sources.unbounded import FeedSource
 from callbeam_io.store import mends
 from pipelines import graph

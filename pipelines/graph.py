@@ -19,6 +19,7 @@ from transforms.cleaning import CleanRecords, Loader
 from transforms.decide import DecidePromotions
 from transforms.live import AnalyseLive
 from transforms.live_collect import CountWritten
+from transforms.live_local import AnalyseHere
 from transforms.live_settings import LiveSettings
 from transforms.packets import Packet
 from transforms.schema import SHARDS
@@ -94,8 +95,11 @@ def build_live(
         read = ReadFromUnboundedSource(
             source, poll_interval=0.2, max_records_per_bundle=20, max_read_time_seconds=1
         )
-    packets = pipeline | "Read" >> read | "Packets" >> beam.Map(_same).with_output_types(Packet)
-    results = packets | "Analyse" >> AnalyseLive(settings)
+    packets = pipeline | "Read" >> read
+    if not isinstance(read, LocalRead):
+        packets = packets | "Packets" >> beam.Map(_same).with_output_types(Packet)
+    analyse = AnalyseLive(settings) if settings.durable else AnalyseHere(settings)
+    results = packets | "Analyse" >> analyse
     return results | "Write" >> sink | "Done" >> CountWritten(settings)
 
 

@@ -14,8 +14,9 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from callbeam_io.kept import KeptRecords, folder_of
-from callbeam_io.sink import WriteResults
-from callbeam_io.sources.live import LiveFeed, LiveReader
+from callbeam_io.sink import COMMITTED, WriteResults
+from callbeam_io.sources.live import LiveReader
+from callbeam_io.sources.reading import LiveFeed
 from callbeam_io.sources.unbounded import PUMPS, PumpSource
 from callbeam_io.store import Store, writer_for
 from pipelines import graph
@@ -148,12 +149,14 @@ class LiveJob:
             self._save,
             config.snapshot_every,
             config.stop_rows,
+            pane=self.settings.live.plan.window.pane,
             may_save=lambda: self.snapshots.idle,
             before_tick=self.book.turn,
         )
         self.writer = writer_for(config.output, patient=True)
         self.status = LiveStatus(
             *(self.prepared.store, self.run_id, self.reader, self.state, self.snapshots, self.writer),
+            fresh=self.pump.fresh,
             max_bad_ratio=config.max_bad_ratio,
         )
 
@@ -183,11 +186,13 @@ class LiveJob:
         """Starts the engine, watches it, and saves the state at the end."""
         config = self.prepared.config
         PUMPS[self.run_id] = self.pump
+        COMMITTED[self.run_id] = self.pump.fresh.committed
         self.snapshots.sweep()
         self.book.start(resumed=self.resumed)
         self.reader.start()
         pipeline = beam.Pipeline(options=PipelineOptions([*self.prepared.engine.args]))
-        sink = WriteResults(config.output, self.run_id, append=False, keep_windows=config.keep_windows)
+        keep = config.keep_windows
+        sink = WriteResults(config.output, self.run_id, append=False, keep_windows=keep, wait=False)
         source = PumpSource(self.run_id, PacketCoder())
         graph.build_live(pipeline, self.settings, self.prepared.engine.runner, source, sink)
         result = pipeline.run()
@@ -239,4 +244,5 @@ class LiveJob:
         self.snapshots.close()
         self.reader.close()
         PUMPS.pop(self.run_id, None)
+        COMMITTED.pop(self.run_id, None)
         forget(self.run_id)

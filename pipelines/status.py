@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from callbeam_io.sources.live import LiveReader
 from callbeam_io.store import BackgroundWriter, Store
+from pipelines.freshness import Freshness
 from pipelines.patience import unless_away
 from pipelines.samples import Samples, totals_of
 from pipelines.snapshots import Snapshots
@@ -30,6 +31,7 @@ class LiveStatus:
         state: says how large the state is.
         snapshots: says when it was saved last.
         writer: of the results.
+        fresh: says how old records are when they are in the tables.
         max_bad_ratio: above this share of rejects among the newest records the run is degraded.
     """
 
@@ -39,6 +41,7 @@ class LiveStatus:
     state: LiveRun
     snapshots: Snapshots
     writer: BackgroundWriter
+    fresh: Freshness
     max_bad_ratio: float = 1.0
 
     def __post_init__(self) -> None:
@@ -90,7 +93,8 @@ class LiveStatus:
 
     def sample(self) -> None:
         """A row of ``run_samples`` for what came since the one before."""
-        self._away = self.samples.take(self.behind, None) or self._away
+        (freshness,) = self.fresh.age(0.99)
+        self._away = self.samples.take(self.behind, freshness) or self._away
 
     @property
     def behind(self) -> float | None:
@@ -103,12 +107,15 @@ class LiveStatus:
     def numbers(self) -> dict[str, Any]:
         """What a page or a metric shows; JSON values."""
         mark = self.reader.watermark
+        fresh = self.fresh.age(0.5, 0.99)
         splits = [{k: v for k, v in s.items() if k != "feed"} for s in self.reader.status()]
         return {
             "rate": round(self.rate, 1),
             "rows": self.reader.rows,
             "under_way": self.state.flow.under_way,
             "watermark_age": None if mark is None else round(time.time() - mark / _MICROS, 1),
+            "freshness_p50": fresh[0],
+            "freshness_p99": fresh[1],
             "snapshot_age": round(time.monotonic() - self.snapshots.saved_at, 1),
             "subscribers": sum(len(s.callers) for s in list(self.state.shards.values())),
             "records_held": sum(s.records_held for s in list(self.state.shards.values())),
@@ -127,6 +134,8 @@ class LiveStatus:
         parts = [f"{n['rows']:,} records", f"{n['rate']:,.0f}/s"]
         if lag:
             parts.append(f"lag {sum(lag):,}")
+        if n["freshness_p99"] is not None:
+            parts.append(f"shown within {n['freshness_p99']:.1f} s")
         if n["degraded"]:
             parts.append(f"DEGRADED: {n['bad_ratio']:.1%} rejects")
         parts.append(f"saved {n['snapshot_age']:.0f} s ago")

@@ -45,16 +45,35 @@ def test_an_account_that_is_missing_in_a_batch_is_an_empty_one() -> None:
     assert seen.new(records_of([One(id="a", account="A1")]))[1] == 1
 
 
-def test_forgetting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generations_are_forgotten_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = SeenRecords()
-    records = [One(second=BEGIN + k, id=str(k)) for k in range(10)]
-    seen.new(records_of(records))
+    records = [One(second=BEGIN + k, id=str(k)) for k in range(40)]
+    seen.new(records_of(records[:10]))
     seen.forget_before(BEGIN + 6)
-    assert len(seen) == 10, "too few to be worth a sweep"
-    seen._sweep_at = 10
-    monkeypatch.setattr(seen_module, "_FIRST_SWEEP", 10)
-    seen.forget_before(BEGIN + 6)
-    assert len(seen) == 4
+    seen.forget_before(BEGIN + 60)
+    assert len(seen) == 10, "too few to be worth it"
+    monkeypatch.setattr(seen_module, "_WORTH_IT", 5)
+    seen = SeenRecords()
+    for begin in range(0, 40, 5):  # remembered for 12 seconds
+        fresh, _ = seen.new(records_of(records[begin : begin + 5]))
+        assert fresh.all()
+        seen.forget_before(BEGIN + begin - 7)
+        remembered = records_of(records[max(0, begin - 7) : begin + 5])
+        assert seen.new(remembered)[0].sum() == 0
+        assert len(seen._generations) <= 5
+    assert len(seen) < 30
     fresh, conflicting = seen.new(records_of(records))
-    assert fresh.tolist() == [True] * 6 + [False] * 4
+    assert 10 < fresh.sum() < 30
     assert conflicting == 0
+
+
+def test_a_repeat_of_an_older_generation_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_module, "_WORTH_IT", 1)
+    seen = SeenRecords()
+    for step in range(3):
+        seen.new(records_of([One(second=BEGIN + step, id=str(step))]))
+        seen.forget_before(BEGIN + step)
+    assert len(seen._generations) > 1
+    again = records_of([One(second=BEGIN + 2, id="2", duration=1), One(second=BEGIN + 2, id="2")])
+    fresh, conflicting = seen.new(again)
+    assert (fresh.tolist(), conflicting) == ([False, False], 1)

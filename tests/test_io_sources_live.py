@@ -16,7 +16,8 @@ from list_feed import ListFeed
 from record_sets import small_reference
 
 from callbeam_io.sources.feeds import Chunk, Position
-from callbeam_io.sources.live import LiveFeed, LiveReader
+from callbeam_io.sources.live import LiveReader
+from callbeam_io.sources.reading import LiveFeed
 from callbeam_io.sources.recent import RecentRejects
 from transforms.cleaning import Prepare
 from transforms.columns.clean import CleanSettings

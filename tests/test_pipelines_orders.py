@@ -41,13 +41,18 @@ def test_a_run_goes_on_with_other_templates_and_windows(folder: Folder) -> None:
     process.wait_for(lambda run: run["records_read"] == PER_FILE)
     store = open_store(folder.url)
     run_id = store.newest_run(mode="streaming")
-    orders.give(store, run_id, Order({"templates": "duration_by_hour,regions", "window": "fixed:2h"}, "admin"))
+    orders.give(
+        store, run_id, Order({"templates": "duration_by_hour,regions", "window": "fixed:2h"}, "admin")
+    )
     wanted = {"templates": ["duration_by_hour", "regions"], "window": "fixed:7200s"}
     process.wait_for(lambda run: run["options"]["plan"] == wanted and run["state"] == "running")
     folder.land("1.csv")
     process.wait_for(lambda run: run["records_read"] == 2 * PER_FILE)
     assert process.drain() == 0, folder.log()
-    assert "going on with --templates=duration_by_hour,regions --window=fixed:2h, as admin ordered" in folder.log()
+    assert (
+        "going on with --templates=duration_by_hour,regions --window=fixed:2h, as admin ordered"
+        in folder.log()
+    )
     assert store.newest_run(mode="streaming") == run_id
     assert store.count("regions", run_id) > 0
     starts = {r["window_start"] for r in store.rows("duration_by_hour", run_id)}

@@ -25,10 +25,9 @@ from transforms.columns.records import Records, from_batches
 from transforms.durable import Bags, DurableCells
 from transforms.live_collect import CollectFn
 from transforms.live_settings import LiveSettings
-from transforms.packets import Packet, PacketCoder
+from transforms.packets import COUNTED, Packet, PacketCoder
 
 MICROS = 1_000_000
-_COUNTED = ("read", "rejected", "late")
 
 
 @dataclass
@@ -68,8 +67,8 @@ class _SpreadFn(beam.DoFn):
 
 def spread_live(packet: Packet, shards: int) -> Iterator[tuple[int, Packet]]:
     """The packet's records by shard; counts and rejects go with the first part."""
-    counts = {n: packet.header[n] for n in _COUNTED if n in packet.header}
-    rest = {n: v for n, v in packet.header.items() if n not in _COUNTED}
+    counts = {n: packet.header[n] for n in COUNTED if n in packet.header}
+    rest = {n: v for n, v in packet.header.items() if n not in COUNTED}
     rejects = {n: t for n, t in packet.tables.items() if n == "rejects"}
     table = packet.tables.get("records")
     if table is None:
@@ -177,15 +176,16 @@ def take_packet(
     packet: Packet,
     splits: int = 1,
     book: Callable[[bool], RuleBook] | None = None,
+    records: Records | None = None,
 ) -> Iterator[tuple[int, Packet]]:
-    """Feeds a packet to a shard, and gives what it has to say.
+    """Feeds a packet to a shard, and gives what it has to say; ``records``: in place of those of the packet.
 
     Late corrections of panes that ended before are shown at the next tick; rules are decided at ticks, by the
     ``book`` that is asked for then (and told whether it is for the last time).
     """
     header = packet.header
-    records = _records(packet)
-    shard.add(records, {n: header[n] for n in _COUNTED if n in header})
+    records = records_of(packet) if records is None else records
+    shard.add(records, {n: header[n] for n in COUNTED if n in header})
     if "rejects" in packet.tables:
         yield 0, Packet({"shard": number}, {"rejects": packet.tables["rejects"]})
     mark = header.get("watermark")
@@ -213,7 +213,8 @@ def decide(shard: LiveShard, splits: int, book: Callable[[bool], RuleBook] | Non
     return Decision(shard.decide(rules, last=last), rules.limits)
 
 
-def _records(packet: Packet) -> Records:
+def records_of(packet: Packet) -> Records:
+    """The records of a packet, none where it has no table of them."""
     table = packet.tables.get("records")
     return from_batches(table.to_batches() if table is not None else [])
 

@@ -120,19 +120,28 @@ def remember(tables: LiveTables, packet: Packet, *, quiet: bool = False) -> None
 
 def collect(tables: LiveTables, packet: Packet) -> list[Packet]:
     """Rows of the result tables that follow from what one shard says."""
-    remember(tables, packet)
-    out = {n: t for n, t in packet.tables.items() if n == "rejects"}
-    out |= {name: rows.to_arrow() for name, rows in tables.rows().items()}
-    if packet.header.get("watermark") is not None:  # only now: the rows above may need old panes
-        tables.advance(packet.header["shard"], packet.header["watermark"])
-    if "subscribers" in packet.tables:
-        rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
-        hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
-        out["subscribers"] = tables.subscriber_rows(rows, hours).to_arrow()
+    return collect_all(tables, [packet])
+
+
+def collect_all(tables: LiveTables, packets: list[Packet]) -> list[Packet]:
+    """Rows of the result tables that follow from what some shards say, each row once."""
+    for packet in packets:
+        remember(tables, packet)
+    out = {name: rows.to_arrow() for name, rows in tables.rows().items()}
+    rejects = [p.tables["rejects"] for p in packets if "rejects" in p.tables]
+    if rejects:
+        out["rejects"] = pa.concat_tables(rejects)
+    for packet in packets:
+        if packet.header.get("watermark") is not None:  # only now: the rows above may need old panes
+            tables.advance(packet.header["shard"], packet.header["watermark"])
+    subscribers = [subscriber_rows(tables, p) for p in packets if "subscribers" in p.tables]
+    if subscribers:
+        out["subscribers"] = pa.concat_tables(subscribers, promote_options="permissive")
     promotions = tables.decisions.take()
     if promotions is not None:
         out["promotions"] = promotions
-    return [result(tables, out)] if out or packet.header.get("end") is not None else []
+    ended = any(p.header.get("end") is not None for p in packets)
+    return [result(tables, out)] if out or ended else []
 
 
 def result(tables: LiveTables, rows: dict[str, pa.Table]) -> Packet:
@@ -141,6 +150,13 @@ def result(tables: LiveTables, rows: dict[str, pa.Table]) -> Packet:
     if "promotions" in rows:
         header["decided"] = tables.decisions.floor
     return Packet(header, rows)
+
+
+def subscriber_rows(tables: LiveTables, packet: Packet) -> pa.Table:
+    """The rows of subscribers that a shard sent, with what depends on everybody."""
+    rows = pl.DataFrame(pl.from_arrow(packet.tables["subscribers"]))
+    hours = packet.tables["hours"].column("n").to_numpy().reshape(rows.height, -1)
+    return tables.subscriber_rows(rows, hours).to_arrow()
 
 
 @dataclass

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 from apache_beam import coders
+
+COUNTED: Final = ("read", "rejected", "late")
+"""What the header of a source's packet counts."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,19 @@ class Packet:
     def nbytes(self) -> int:
         """Bytes of its columns."""
         return sum(t.nbytes for t in self.tables.values())
+
+
+def joined(packets: Sequence[Packet]) -> Packet:
+    """Packets of one source as one: rows one after the other, numbers of records added up, else the last header."""
+    if len(packets) == 1:
+        return packets[0]
+    tables: dict[str, list[pa.Table]] = {}
+    for packet in packets:
+        for name, table in packet.tables.items():
+            tables.setdefault(name, []).append(table)
+    counts = {n: sum(p.header.get(n, 0) for p in packets) for n in COUNTED}
+    whole = {n: pa.concat_tables(t, promote_options="permissive") for n, t in tables.items()}
+    return Packet({**packets[-1].header, **counts}, whole)
 
 
 class PacketCoder(coders.Coder):

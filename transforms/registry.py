@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -45,7 +46,8 @@ class LiveRun:
     """The shards, the last step's tables and the flow of one run.
 
     ``watermark`` is the source's, in seconds: it may be far ahead of the timer that is being worked. ``book``
-    holds the rules that are on; it is replaced as a whole.
+    holds the rules that are on; it is replaced as a whole. ``quiet_ticks``: the ``order`` of ticks that brought
+    nothing to show.
     """
 
     shards: dict[int, LiveShard] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class LiveRun:
     flow: Flow = field(default_factory=Flow)
     watermark: int = -(1 << 40)
     book: RuleBook = field(default_factory=RuleBook)
+    quiet_ticks: deque[str] = field(default_factory=deque)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def shard(self, number: int, make: Callable[[], LiveShard]) -> LiveShard:

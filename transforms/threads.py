@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
+
+_Result = TypeVar("_Result")
 
 
 def thread_count() -> int:
@@ -24,6 +26,14 @@ def thread_count() -> int:
 def _pool() -> ThreadPoolExecutor:
     # One per process: some runners set a DoFn up anew for every bundle.
     return ThreadPoolExecutor(thread_count(), thread_name_prefix="callbeam")
+
+
+def together(works: Sequence[Callable[[], _Result]]) -> list[_Result]:
+    """Does some works at once, the last of them on this thread; gives what they give, in order."""
+    *others, mine = works
+    flying = [_pool().submit(work) for work in others]
+    own = mine()
+    return [*(one.result() for one in flying), own]
 
 
 class ThreadedDoFn(beam.DoFn):

@@ -66,7 +66,8 @@ class ResultWriter:
             moment = datetime.fromtimestamp(packet.header["watermark"], UTC)
             counts = {**(counts or {}), "watermark": utc_text(moment)}
         writer = writer_for(self.url, patient=self.patient)
-        writer.put(self.run_id, tables, append=self.append, counts=counts, also=also)
+        done = partial(_tell, self.run_id, packet.header["tick"]) if packet.header.get("tick") else None
+        writer.put(self.run_id, tables, append=self.append, counts=counts, also=also, done=done)
 
     def flush(self) -> None:
         """Waits until all that this process handed over is in; raises StoreError if it could not be."""
@@ -83,12 +84,14 @@ class WriteResults(beam.PTransform):
         append: the run is new, so that no row of it is there yet (but for retries).
         keep_windows: how many windows stay in each table with windows; None: all. For live runs, which also wait
             for a store that is locked, full or away.
+        wait: a bundle ends only when all of its rows are committed: engines that keep state take it for that.
     """
 
     url: str
     run_id: str
     append: bool = True
     keep_windows: int | None = None
+    wait: bool = True
 
     @property
     def writer(self) -> ResultWriter:
@@ -96,17 +99,17 @@ class WriteResults(beam.PTransform):
         return ResultWriter(self.url, self.run_id, self.append, patient=self.keep_windows is not None)
 
     def expand(self, pcoll: beam.PCollection[Tables]) -> beam.PCollection[int]:
-        """Gives the number of rows of each packet once they are written."""
+        """Gives the number of rows of each packet once they are written (or, without ``wait``, handed over)."""
         return pcoll | "WriteResults" >> beam.ParDo(
-            _WriteFn(self.writer, self.keep_windows)
+            _WriteFn(self.writer, self.keep_windows, self.wait)
         ).with_output_types(int)
 
 
 class _WriteFn(beam.DoFn):
     """Hands tables to the store's writer thread; a bundle ends when all of its rows are in."""
 
-    def __init__(self, writer: ResultWriter, keep_windows: int | None) -> None:
-        self._writer, self._keep_windows = writer, keep_windows
+    def __init__(self, writer: ResultWriter, keep_windows: int | None, wait: bool) -> None:
+        self._writer, self._keep_windows, self._wait = writer, keep_windows, wait
 
     def process(self, packet: Tables) -> Iterator[int]:
         also = None
@@ -116,7 +119,17 @@ class _WriteFn(beam.DoFn):
         yield sum(t.num_rows for t in packet.tables.values())
 
     def finish_bundle(self) -> None:
-        self._writer.flush()
+        if self._wait:
+            self._writer.flush()
+
+
+COMMITTED: Final[dict[str, Callable[[str], object]]] = {}
+"""By run_id, in this process: what hears of each packet whose header has a ``tick`` that it is committed."""
+
+
+def _tell(run_id: str, tick: str) -> None:
+    if run_id in COMMITTED:
+        COMMITTED[run_id](tick)
 
 
 _dropped: Final[dict[str, float]] = {}

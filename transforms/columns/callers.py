@@ -12,21 +12,14 @@ from numpy.typing import NDArray
 
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.keytable import KeyTable, grown
-from transforms.columns.records import Records
-from transforms.columns.subscribers import (
-    HOURS,
-    CallerFacts,
-    Grouping,
-    SubscriberCounts,
-    caller_facts,
-    count_subscribers,
-    group_by_caller,
-    newest_rows,
-)
+from transforms.columns.records import Records, concat, from_batches
+from transforms.columns.regions import regions_of
+from transforms.columns.subscribers import HOURS, SubscriberCounts, count_subscribers, group_by_caller
 from transforms.columns.windows import Window, first_ending_window
 
 _MATRICES: Final = ("types", "weekdays", "hours")
 _SUMS: Final = ("calls", "answered", "messages", "duration", "charge", "international")
+_MICROS: Final = 1_000_000
 _NEVER: Final = np.iinfo(np.int64).min
 
 
@@ -46,6 +39,8 @@ class Callers:
         self._account = np.empty(0, object)
         self._account_id = np.empty(0, object)
         self._account_start: NDArray[np.int64] = np.empty(0, np.int64)
+        self._accounts = False  # whether there was ever one
+        self._scratch: NDArray[np.int32] = np.empty(0, np.int32)
         self._changed: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._unsaved: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.population = np.zeros(HOURS, np.int64)
@@ -57,20 +52,32 @@ class Callers:
         """Counts distinct records."""
         if not len(records):
             return
-        grouping = group_by_caller(records)
-        counts: SubscriberCounts | CallerFacts
-        if self._window.cumulative:
-            counts = count_subscribers(records, grouping, self._types)
-        else:
-            counts = caller_facts(records, grouping)
-        at = self._positions(counts.caller)
-        for name in self._summed():
-            self._columns[name][at] += getattr(counts, name)
-        self._columns["last"][at] = np.maximum(self._columns["last"][at], counts.last)
-        self._columns["first"][at] = np.minimum(self._columns["first"][at], counts.first)
-        self._keep_texts(at, counts, records, grouping)
+        at = self._positions(records.caller)
+        for name, values in self._measures(records).items():
+            _add_up(self._columns[name], at, values.astype(np.int64))
+        np.maximum.at(self._columns["last"], at, records.seconds)
+        np.minimum.at(self._columns["first"], at, records.seconds)
+        self._keep_texts(at, records)
         self._changed[at] = self._unsaved[at] = True
-        self.population += counts.hours.sum(axis=0, dtype=np.int64)
+        self.population += np.bincount(records.hour, minlength=HOURS)
+
+    def _measures(self, records: Records) -> dict[str, NDArray[Any]]:
+        """Per record what it adds to each sum; of a matrix the column that it counts in."""
+        if not self._window.cumulative:
+            return {"hours": records.hour}
+        kind = records.measure_class  # 0 a call not answered, 1 an answered one, 2 a message
+        elsewhere = records.called_region != regions_of(records.caller)
+        return {
+            "types": records.called_type,
+            "weekdays": records.weekday,
+            "hours": records.hour,
+            "calls": kind < 2,
+            "answered": kind == 1,
+            "messages": kind == 2,
+            "duration": records.talk,
+            "charge": records.charge,
+            "international": elsewhere & (records.called_region != 0),
+        }
 
     def _summed(self) -> tuple[str, ...]:
         return (*_MATRICES, *_SUMS) if self._window.cumulative else ("hours",)
@@ -83,6 +90,7 @@ class Callers:
             self._columns[name] = grown(column, size, fill)
         self._changed, self._unsaved = (grown(c, size) for c in (self._changed, self._unsaved))
         self._account_start = grown(self._account_start, size, _NEVER)
+        self._scratch = grown(self._scratch, size)
         self._text, self._account, self._account_id = (
             _grown_objects(c, size) for c in (self._text, self._account, self._account_id)
         )
@@ -100,28 +108,46 @@ class Callers:
             )
         return columns
 
-    def _keep_texts(
-        self,
-        at: NDArray[np.int64],
-        counts: SubscriberCounts | CallerFacts,
-        records: Records,
-        grouping: Grouping,
-    ) -> None:
+    def _keep_texts(self, at: NDArray[np.int64], records: Records) -> None:
         """Keeps texts of parties that are no numbers, and the account of the greatest (start, id)."""
-        if counts.text is not None:
-            named = np.flatnonzero(counts.text.is_not_null().to_numpy())
-            self._text[at[named]] = counts.text.gather(named).to_numpy()
-        start, ids = _newest(records, grouping)
-        known_start, known_id = self._account_start[at], self._account_id[at]
-        newer = start > known_start
-        for row in np.flatnonzero(start == known_start):
-            newer[row] = (ids[row] or "") > (known_id[row] or "")
-        rows = at[newer]
-        if counts.account is None:  # the newest record may be one without an account
-            self._account[rows] = None
-        elif len(rows):
-            self._account[rows] = counts.account.to_numpy()[newer]
-        self._account_start[rows], self._account_id[rows] = start[newer], ids[newer]
+        if "caller_text" in records.text:
+            named = np.flatnonzero(records.caller < 0)
+            self._text[at[named]] = records.text["caller_text"].gather(named).to_numpy()
+        known = self._account_start[at]
+        np.maximum.at(self._account_start, at, records.start)
+        self._accounts |= "account_id" in records.text
+        if not self._accounts:  # all have none
+            return
+        rows = np.flatnonzero(records.start == self._account_start[at])
+        rows = self._greatest_ids(at[rows], rows, records.start[rows] == known[rows], records)
+        for kept, name in ((self._account, "account_id"), (self._account_id, "id")):
+            kept[at[rows]] = records.text[name].gather(rows).to_numpy() if name in records.text else None
+
+    def _greatest_ids(
+        self, at: NDArray[np.int64], rows: NDArray[np.int64], equal: NDArray[np.bool_], records: Records
+    ) -> NDArray[np.int64]:
+        """One row per subscriber, but where the record that is known has a greater id.
+
+        Args:
+            at: of each row its subscriber.
+            rows: the newest records of their subscribers: several of one where they start at one moment.
+            equal: which of them start when the newest known record did.
+            records: what rows are of.
+        """
+        order = np.arange(len(rows), dtype=np.int32)
+        self._scratch[at] = order  # of several rows of a subscriber, the last one wins
+        winner = self._scratch.take(at)
+        tied = (winner != order) | equal
+        tied[winner[tied]] = True
+        alone, tied = rows[~tied], np.flatnonzero(tied)
+        if not len(tied):
+            return alone
+        best = {a: (self._account_id[a] or "", 1 << 64, -1) for a in at[tied[equal[tied]]].tolist()}
+        ids = records.text["id"].gather(rows[tied]).to_list() if "id" in records.text else [None] * len(tied)
+        for place, name, row in zip(at[tied].tolist(), ids, rows[tied].tolist(), strict=True):
+            mine = (name or "", int(records.id_hash[row]), row)
+            best[place] = max(best.get(place, mine), mine)
+        return np.concatenate([alone, [row for *_, row in best.values() if row >= 0]]).astype(np.int64)
 
     def changed(self) -> NDArray[np.int64]:
         """Positions of subscribers with records since `written` was last called."""
@@ -154,13 +180,15 @@ class Callers:
             return self._cumulative(at)
         wanted = np.full(len(self) + 1, np.iinfo(np.int64).max)  # the last one is for unknown callers
         wanted[at] = self.window_starts(at)
-        parts = []
         lowest = int(wanted[at].min()) if len(at) else 0
+        parts = [from_batches([])]
         for records in recent:
-            if len(records) and int(records.seconds.max()) >= lowest:
+            if len(records) and records.last_second >= lowest:
                 position = self._table.find(records.caller.view(np.uint64))
-                parts.append(records.take(records.seconds >= wanted[position]))
-        return self._with_texts(_counted(parts, self._types))
+                rows = np.flatnonzero(records.start // _MICROS >= wanted.take(position))
+                parts.append(replace(records, text={}).take(rows))
+        records = concat(parts)
+        return self._with_texts(count_subscribers(records, group_by_caller(records), self._types))
 
     def _cumulative(self, at: NDArray[np.int64]) -> SubscriberCounts:
         columns = {n: self._columns[n][at] for n in (*self._summed(), "first", "last")}
@@ -207,24 +235,20 @@ class Callers:
             saved.column(n).to_numpy() for n in ("text", "account", "account_id")
         )
         self._account_start[at] = saved.column("account_start").to_numpy()
+        texts = [saved.column(n) for n in ("account", "account_id")]
+        self._accounts |= any(t.null_count < len(t) for t in texts)
         self._changed[at] = True
         hours = self._columns["hours"][: len(self)]
         self.population = hours.sum(axis=0, dtype=np.int64)
 
 
-def _counted(parts: list[Records], types: BusinessTypes) -> SubscriberCounts:
-    from transforms.columns.records import concat, from_batches
-
-    records = concat(parts) if parts else from_batches([])
-    return count_subscribers(records, group_by_caller(records), types)
-
-
-def _newest(records: Records, grouping: Grouping) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-    """Start and id of each subscriber's record that is greatest by both."""
-    rows = newest_rows(records, grouping)
-    if "id" not in records.text:
-        return records.start[rows], np.full(len(rows), "", object)
-    return records.start[rows], records.text["id"].gather(rows).fill_null("").to_numpy()
+def _add_up(column: NDArray[Any], at: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+    """Adds values at positions; of a matrix they are the columns that grow by 1."""
+    if column.ndim > 1:
+        flat = column.reshape(-1)
+        np.add.at(flat, at * column.shape[1] + values, flat.dtype.type(1))
+    else:
+        np.add.at(column, at, values)
 
 
 def _grown_objects(array: NDArray[np.object_], size: int) -> NDArray[np.object_]:

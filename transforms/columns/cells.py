@@ -14,7 +14,7 @@ from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.panes import MEASURES
 from transforms.columns.records import Records
 from transforms.columns.templates import GROUP_TEMPLATES, Reference
-from transforms.columns.windows import Window, pane_of, windows_of_panes
+from transforms.columns.windows import Window, windows_of_panes
 
 _KEY_BITS = 20  # a cell is pane * 2^20 + key; panes are numbered in steps of the pane's length
 _KEY_MASK = (1 << _KEY_BITS) - 1
@@ -51,10 +51,14 @@ class Layout:
         kept = [t for t in tables if t in self.offsets]
         return Layout(self.window, {t: self.offsets[t] for t in kept}, {t: self.sizes[t] for t in kept})
 
-    def cells(self, records: Records, reference: Reference) -> list[NDArray[np.int64]]:
-        """Per template the cell of each record."""
-        base = pane_of(records.seconds, self.window) // self.step << _KEY_BITS
-        return [base + (o + GROUP_TEMPLATES[t].keys(records, reference)) for t, o in self.offsets.items()]
+    def sums(self, records: Records, reference: Reference) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The cells of all templates that hold one of these records, and their sums."""
+        cells, sums = [], []
+        for table, offset in self.offsets.items():
+            panes, keys, found = GROUP_TEMPLATES[table].arrays(records, reference, self.window)
+            cells.append((panes // self.step << _KEY_BITS) + (offset + keys))
+            sums.append(found)
+        return np.concatenate(cells), np.concatenate(sums)
 
 
 class CellSums:
@@ -72,15 +76,7 @@ class CellSums:
         """Adds distinct records."""
         if not len(records) or not layout.offsets:
             return
-        classes, talk = records.measure_class, records.talk.astype(np.int64)
-        measures = np.stack([classes < 2, classes == 1, classes == 2, talk], axis=1).astype(np.int64)
-        for cells in layout.cells(records, reference):
-            used, inverse = np.unique(cells, return_inverse=True)
-            sums = [
-                np.bincount(inverse, weights=measures[:, m], minlength=len(used))
-                for m in range(len(MEASURES))
-            ]
-            self._accumulate(used, np.rint(np.stack(sums, axis=1)).astype(np.int64))
+        self._accumulate(*layout.sums(records, reference))
 
     def add_since(
         self, records: Records, layout: Layout, reference: Reference, since: Mapping[str, NDArray[np.bool_]]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _EMPTY = -1
+_BLOCK = 1 << 14  # keys at a time: the temporaries stay in the processor's cache
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -32,22 +33,29 @@ class KeyTable:
         self._bits = int(slots - 1).bit_length()
         self._mask = (1 << self._bits) - 1
         self._slot_key = np.zeros(1 << self._bits, np.uint64)
-        self._slot_at = np.full(1 << self._bits, _EMPTY, np.int64)
+        self._slot_at = np.full(1 << self._bits, _EMPTY, np.int32)
 
     def _slots(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        return (keys * _MIX >> np.uint64(64 - self._bits)).astype(np.int64)
+        return (keys * _MIX >> np.uint64(64 - self._bits)).view(np.int64)
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Positions of the keys, -1 where a key is not there."""
-        found = np.full(len(keys), _EMPTY, np.int64)
-        rows, slots = np.arange(len(keys)), self._slots(keys)
-        while len(rows):
-            at = self._slot_at[slots]
-            used = at != _EMPTY
-            hit = used & (self._slot_key[slots] == keys[rows])
-            found[rows[hit]] = at[hit]
-            going = used & ~hit
-            rows, slots = rows[going], slots[going] + 1 & self._mask
+        found = np.empty(len(keys), np.int64)
+        for begin in range(0, len(keys), _BLOCK):
+            found[begin : begin + _BLOCK] = self._find(keys[begin : begin + _BLOCK])
+        return found
+
+    def _find(self, keys: NDArray[np.uint64]) -> NDArray[np.int32]:
+        slots = self._slots(keys)
+        found = self._slot_at.take(slots)
+        going = np.flatnonzero((self._slot_key.take(slots) != keys) & (found != _EMPTY))
+        keys, slots = keys[going], slots[going]
+        while len(going):
+            slots = slots + 1 & self._mask
+            at = self._slot_at.take(slots)
+            found[going] = at
+            other = (self._slot_key.take(slots) != keys) & (at != _EMPTY)
+            going, keys, slots = going[other], keys[other], slots[other]
         return found
 
     def find_or_add(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -55,15 +63,17 @@ class KeyTable:
         found = self.find(keys)
         missing = np.flatnonzero(found == _EMPTY)
         if len(missing):
-            new, first, inverse = np.unique(keys[missing], return_index=True, return_inverse=True)
+            wanted = keys[missing]
+            new, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
+            order = np.argsort(first, kind="stable")
             rank = np.empty(len(new), np.int64)
-            rank[np.argsort(first, kind="stable")] = np.arange(len(new))
-            self._add(new[np.argsort(rank)])
-            found[missing] = self._count - len(new) + rank[inverse]
+            rank[order] = np.arange(len(new))
+            found[missing] = self._count + rank[inverse]
+            self.add(new[order])
         return found
 
-    def _add(self, new: NDArray[np.uint64]) -> None:
-        """Adds distinct keys that are not there."""
+    def add(self, new: NDArray[np.uint64]) -> None:
+        """Adds distinct keys of which it is known that they are not there; they get the next positions."""
         count = self._count + len(new)
         if count > len(self._keys):
             self._keys = np.resize(self._keys, max(count, 2 * len(self._keys)))
@@ -72,16 +82,19 @@ class KeyTable:
         if 2 * count > len(self._slot_at):
             self._allocate(4 * count)
             start = 0
-        self._place(self._keys[start:count], np.arange(start, count))
+        for begin in range(start, count, _BLOCK):
+            end = min(begin + _BLOCK, count)
+            self._place(self._keys[begin:end], np.arange(begin, end, dtype=np.int32))
 
-    def _place(self, keys: NDArray[np.uint64], at: NDArray[np.int64]) -> None:
+    def _place(self, keys: NDArray[np.uint64], at: NDArray[np.int32]) -> None:
         slots = self._slots(keys)
         while len(keys):
-            free = self._slot_at[slots] == _EMPTY
+            free = np.flatnonzero(self._slot_at.take(slots) == _EMPTY)
             self._slot_at[slots[free]] = at[free]  # of several for one slot, the last one wins
-            placed = self._slot_at[slots] == at
+            placed = self._slot_at.take(slots) == at
             self._slot_key[slots[placed]] = keys[placed]
-            keys, at, slots = keys[~placed], at[~placed], slots[~placed] + 1 & self._mask
+            left = np.flatnonzero(~placed)
+            keys, at, slots = keys[left], at[left], slots[left] + 1 & self._mask
 
 
 def grown(array: NDArray[_Scalar], size: int, fill: int = 0) -> NDArray[_Scalar]:

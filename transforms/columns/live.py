@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -96,7 +96,7 @@ class LiveShard:
         self._count(kept)
         self.by_type += np.bincount(kept.called_type, minlength=len(self.by_type))
         if len(kept):
-            self._fresh.append(kept)
+            self._fresh.append(replace(kept))
             if self.decider is not None:
                 self.decider.add(kept)
             self.greatest = max(self.greatest, int(kept.seconds.max()))
@@ -107,7 +107,7 @@ class LiveShard:
         if self.live.plan.with_subscribers:
             self.callers.add(records)
         if len(records):
-            self._log.append(records)
+            self._log.append(replace(records))  # without the columns that were worked out
 
     def heard(
         self, split: str, watermark: int | None, *, idle: bool, splits: int, floor: int | None = None
@@ -140,7 +140,7 @@ class LiveShard:
         """Lets go of records that are too old; while rows are still to be made of them, all are kept."""
         horizon = self.floor - self.live.retention
         for log in (self._log, self._before):
-            while log and int(log[0].seconds.max()) < horizon:
+            while log and log[0].last_second < horizon:
                 log.pop(0)
 
     def greatest_of_all(self, splits: int) -> int | None:
@@ -210,8 +210,7 @@ class LiveShard:
     def _recent(self, at: NDArray[np.int64]) -> list[Records]:
         if self.live.subscriber_window.cumulative:
             return []
-        if len(self._log) > 64:
-            self._log = merge_small(self._log)
+        self._log = merge_small(self._log)
         return self._log
 
     def delta(self, *, light: bool = False) -> dict[str, pa.Table]:

@@ -32,6 +32,14 @@ def pane_sums(records: Records, keys: NDArray[np.int64], key_count: int, window:
     """
     if not len(records):
         return empty_panes()
+    starts, keys, sums = pane_arrays(records, keys, key_count, window)
+    return _frame(starts, keys, list(sums.T))
+
+
+def pane_arrays(
+    records: Records, keys: NDArray[np.int64], key_count: int, window: Window
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """`pane_sums` of at least one record as arrays: start seconds of panes, keys, and a column per measure."""
     panes = pane_of(records.seconds, window)
     low = int(panes.min())
     step = window.pane or 1
@@ -42,8 +50,9 @@ def pane_sums(records: Records, keys: NDArray[np.int64], key_count: int, window:
     else:
         used = np.arange(size)
     sums, any_record = _cell_sums(records, cells, len(used))
-    used, sums = used[any_record], [s[any_record] for s in sums]
-    return _frame(used // key_count * step + low, used % key_count, sums)
+    rows = np.flatnonzero(any_record)
+    used = used[rows]
+    return used // key_count * step + low, used % key_count, np.stack([s[rows] for s in sums], axis=1)
 
 
 def _cell_sums(

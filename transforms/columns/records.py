@@ -17,6 +17,8 @@ ANSWERED_VOICE: Final = CALL_TYPES.index("VOICE") * 4 + CALL_RESULTS.index("ANSW
 FIRST_SMS: Final = CALL_TYPES.index("SMS") * 4
 _NUMERIC: Final = tuple(f.name for f in RECORDS if not pa.types.is_large_string(f.type))
 _TEXT: Final = tuple(f.name for f in RECORDS if pa.types.is_large_string(f.type))
+_SMALL: Final = 1 << 14
+_MANY: Final = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Records:
     def seconds(self) -> NDArray[np.int64]:
         """Start in whole seconds since 1970 UTC (floored)."""
         return self.start // 1_000_000
+
+    @cached_property
+    def last_second(self) -> int:
+        """Second of the last of at least one record."""
+        return int(self.start.max()) // 1_000_000
 
     @cached_property
     def local_seconds(self) -> NDArray[np.int64]:
@@ -121,7 +128,6 @@ def records_table(records: list[Records]) -> dict[str, pa.Table]:
 
 
 def merge_small(chunks: list[Records]) -> list[Records]:
-    """The same records, those of small chunks in one at the end."""
-    big = [r for r in chunks if len(r) >= 1 << 18]
-    small = [r for r in chunks if len(r) < 1 << 18]
-    return [*big, concat(small)] if small else big
+    """The same records; where there are many small chunks, these are one at the end."""
+    small = [r for r in chunks if len(r) < _SMALL]
+    return chunks if len(small) <= _MANY else [*(r for r in chunks if len(r) >= _SMALL), concat(small)]

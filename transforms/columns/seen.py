@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,10 @@ from transforms.columns.hashing import hash_columns, hash_text
 from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.records import Records
 
-_FIRST_SWEEP = 1 << 16
+_WORTH_IT: Final = 1 << 16
+"""Records below which nothing is forgotten."""
+_SHARES: Final = 3
+_NEVER: Final = np.iinfo(np.int64).min
 _NO_ACCOUNT = hash_text(pl.Series([None], dtype=pl.String))[0]
 
 
@@ -32,17 +35,37 @@ def contents_of(records: Records) -> NDArray[np.uint64]:
     return hash_columns(*[p.astype(np.int64) for p in parts], accounts.view(np.int64))
 
 
-class SeenRecords:
-    """Remembers (caller, id) of records for a while."""
+class _Generation:
+    """Records that were seen one after the other, and are forgotten together."""
 
     def __init__(self) -> None:
-        self._table = KeyTable()
-        self._content: NDArray[np.uint64] = np.empty(1024, np.uint64)
-        self._second: NDArray[np.int64] = np.empty(1024, np.int64)
-        self._sweep_at = _FIRST_SWEEP
+        self.table = KeyTable()
+        self.content: NDArray[np.uint64] = np.empty(1024, np.uint64)
+        self.greatest = _NEVER
+
+    def add(self, keys: NDArray[np.uint64], contents: NDArray[np.uint64], seconds: NDArray[np.int64]) -> None:
+        before = len(self.table)
+        self.table.add(keys)
+        self.content = grown(self.content, len(self.table))
+        self.content[before : len(self.table)] = contents
+        if len(seconds):
+            self.greatest = max(self.greatest, int(seconds.max()))
+
+
+class SeenRecords:
+    """Remembers (caller, id) of records for a while.
+
+    Records are kept in generations, and a generation is dropped when its newest record is too old: nothing is
+    ever copied to forget. The newest generation is closed when the horizon has moved by a third of the time that
+    records are remembered, so that there are about four.
+    """
+
+    def __init__(self) -> None:
+        self._generations = [_Generation()]
+        self._began = _NEVER  # the horizon when the newest generation was begun
 
     def __len__(self) -> int:
-        return len(self._table)
+        return sum(len(g.table) for g in self._generations)
 
     def new(self, records: Records) -> tuple[NDArray[np.bool_], int]:
         """Which records are seen for the first time, the first of equal keys in the order given.
@@ -51,28 +74,30 @@ class SeenRecords:
             (mask of new records, how many of the others differ in content from the one seen first).
         """
         keys, contents = keys_of(records), contents_of(records)
-        before = len(self._table)
-        at = self._table.find_or_add(keys)
-        fresh = (at >= before) & pl.Series(keys).is_first_distinct().to_numpy()
-        self._content = grown(self._content, len(self._table))
-        self._second = grown(self._second, len(self._table))
-        self._content[at[fresh]] = contents[fresh]
-        self._second[at[fresh]] = records.seconds[fresh]
-        conflicting = int((self._content[at[~fresh]] != contents[~fresh]).sum())
-        return fresh, conflicting
+        fresh = pl.Series(keys).is_first_distinct().to_numpy().copy()
+        for generation in self._generations:
+            fresh &= generation.table.find(keys) < 0
+        if fresh.all():
+            self._generations[-1].add(keys, contents, records.seconds)
+            return fresh, 0
+        self._generations[-1].add(keys[fresh], contents[fresh], records.seconds[fresh])
+        return fresh, self._conflicting(keys[~fresh], contents[~fresh])
+
+    def _conflicting(self, keys: NDArray[np.uint64], contents: NDArray[np.uint64]) -> int:
+        """How many of these repeats are not what was seen first."""
+        different = np.zeros(len(keys), np.bool_)
+        for generation in self._generations:
+            at = generation.table.find(keys)
+            different |= (at >= 0) & (generation.content[np.maximum(at, 0)] != contents)
+        return int(different.sum())
 
     def forget_before(self, second: int) -> None:
-        """Drops what started before ``second``, when there is enough to be worth a sweep."""
-        if len(self._table) < self._sweep_at:
-            return
-        size = len(self._table)
-        keep = self._second[:size] >= second
-        keys, content, seconds = (
-            self._table.keys[keep].copy(),
-            self._content[:size][keep],
-            self._second[:size][keep],
-        )
-        self._table = KeyTable(len(keys))
-        self._table.find_or_add(keys)
-        self._content, self._second = content.copy(), seconds.copy()
-        self._sweep_at = max(_FIRST_SWEEP, 2 * len(keys))
+        """Drops generations that started before ``second`` as a whole, where there is enough to be worth it."""
+        self._began = second if self._began == _NEVER else self._began
+        newest = self._generations[-1]
+        if second - self._began >= (newest.greatest - second) // _SHARES and len(newest.table) >= _WORTH_IT:
+            self._generations.append(_Generation())
+            self._began = second
+        if len(self._generations) > 1:
+            *old, newest = self._generations
+            self._generations = [*(g for g in old if g.greatest >= second), newest]

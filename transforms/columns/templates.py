@@ -46,6 +46,12 @@ class GroupTemplate:
         """The pane frame of some distinct records; frames of several sets add up."""
         return panes.pane_sums(records, self.keys(records, reference), self.size(reference), window)
 
+    def arrays(
+        self, records: Records, reference: Reference, window: Window
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`sums` of at least one record as arrays, see `panes.pane_arrays`."""
+        return panes.pane_arrays(records, self.keys(records, reference), self.size(reference), window)
+
     def rows(self, sums: pl.DataFrame, reference: Reference, window: Window) -> pl.DataFrame:
         """Rows of the result table from the pane frame of all records."""
         return self.window_rows(panes.window_sums(sums, window), reference, window)

@@ -6,74 +6,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import pyarrow as pa
-
-from callbeam_io.sources.feeds import Chunk, Feed, Position, SplitReader
+from callbeam_io.sources.feeds import Chunk, Position
+from callbeam_io.sources.reading import Element, LiveFeed, Preparer, Split
 from callbeam_io.sources.recent import RecentRejects
 
 IDLE_AFTER: Final = 10.0
-READ_AHEAD: Final = 3
+READ_AHEAD: Final = 5
+"""Batches per split that wait for the pipeline."""
+CLEANERS: Final = 2
 MICROS: Final = 1_000_000
-
-
-class Ready(Protocol):
-    """A cleaned batch."""
-
-    @property
-    def rows(self) -> int:
-        """Records read."""
-
-    @property
-    def rejected(self) -> int:
-        """Records that were not taken."""
-
-    @property
-    def greatest(self) -> int | None:
-        """Greatest start in microseconds."""
-
-
-class Preparer(Protocol):
-    """How parsed batches become elements; see `transforms.cleaning.Prepare`."""
-
-    def clean(self, batch: pa.RecordBatch) -> Any:
-        """The heavy part; on any thread."""
-
-    def finish(self, ready: Any, horizon: int | None, header: dict[str, Any]) -> Any:
-        """The element of a batch; what started before ``horizon`` is late."""
-
-
-@dataclass(frozen=True)
-class LiveFeed:
-    """A feed with how late its records may be (seconds)."""
-
-    feed: Feed
-    lateness: int
-
-
-@dataclass
-class _Split:
-    """One split with its reader, its thread's queue, and where it is."""
-
-    feed: int
-    name: str
-    reader: SplitReader
-    position: Position
-    queue: queue.Queue[tuple[Any, Position, int]]
-    watermark: int | None = None
-    heard: float = 0.0
-    ended: bool = False
-    rows: int = 0
-
-
-@dataclass
-class Element:
-    """What the reader gives: an element for the pipeline, and how many records were read for it."""
-
-    value: Any
-    rows: int
 
 
 @dataclass
@@ -104,7 +49,8 @@ class LiveReader:
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
-        self._splits: list[_Split] = []
+        self._cleaning = ThreadPoolExecutor(CLEANERS, thread_name_prefix="clean")
+        self._splits: list[Split] = []
         self._feed_marks = [self.watermarks.get(f.feed.name) for f in self.feeds]
         self._mark: int | None = None
         self._sequence = 0
@@ -120,7 +66,7 @@ class LiveReader:
             for name in live.feed.splits():
                 position = self.positions.get((live.feed.name, name))
                 reader = live.feed.open(name, position)
-                split = _Split(number, name, reader, position, queue.Queue(READ_AHEAD), heard=now)
+                split = Split(number, name, reader, position, queue.Queue(READ_AHEAD), heard=now)
                 split.watermark = self.watermarks.get(live.feed.name)
                 self._splits.append(split)
         for split in self._splits:
@@ -130,20 +76,20 @@ class LiveReader:
             self._threads.append(thread)
             thread.start()
 
-    def _read(self, split: _Split) -> None:
+    def _read(self, split: Split) -> None:
         try:
             while not self._stop.is_set():
                 chunk = split.reader.poll(0.2)
                 if chunk is not None:
-                    self._put(split, chunk)
+                    self._put(split, chunk, self.clock())
                 elif split.reader.ended():
                     split.ended = True
                     return
         except BaseException as error:
             self._error = error
 
-    def _put(self, split: _Split, chunk: Chunk) -> None:
-        item = (self.prepare.clean(chunk.batch), chunk.position, chunk.size)
+    def _put(self, split: Split, chunk: Chunk, read_at: float) -> None:
+        item = (self._cleaning.submit(self.prepare.clean, chunk.batch), chunk.position, read_at)
         while not self._stop.is_set():
             try:
                 split.queue.put(item, timeout=0.2)
@@ -151,8 +97,11 @@ class LiveReader:
                 continue
             return
 
-    def next(self) -> Element | None:
+    def next(self, *, ticks: bool = True) -> Element | None:
         """The next element; None when there is nothing to do right now.
+
+        Args:
+            ticks: whether it may be one without records, but for the last one.
 
         Raises:
             Exception: what a reading thread met.
@@ -165,12 +114,25 @@ class LiveReader:
         if self._finished():
             self._ended = True
             return Element(self._bare({"tick": True, "end": True}), 0)
-        if now - self._ticked >= self.tick_every:
+        if ticks and now - self._ticked >= self.tick_every:
             return Element(self.tick(), 0)
-        if self.rate is not None and self.rows > self.rate * (now - self._started):
+        if self._too_fast(now):
             return None
         split = self._choose()
-        return None if split is None else self._take(split, now)
+        return None if split is None or not split.clean else self._take(split, now)
+
+    def ready(self, *, ticks: bool = True) -> bool:
+        """Whether `next` would give records."""
+        now = self.clock()
+        if self._error is not None or self._ended or self._closed or self._finished() or self._too_fast(now):
+            return False
+        if ticks and now - self._ticked >= self.tick_every:
+            return False
+        split = self._choose()
+        return split is not None and split.clean
+
+    def _too_fast(self, now: float) -> bool:
+        return self.rate is not None and self.rows > self.rate * (now - self._started)
 
     def tick(self) -> Any:
         """An element without records, which lets shards show what changed."""
@@ -194,13 +156,14 @@ class LiveReader:
             return True
         return bool(self._splits) and all(s.ended and s.queue.empty() for s in self._splits)
 
-    def _choose(self) -> _Split | None:
+    def _choose(self) -> Split | None:
         """Of the splits with records the one that is furthest behind, so that none makes another late."""
         waiting = [s for s in self._splits if not s.queue.empty()]
         return min(waiting, key=lambda s: -(1 << 62) if s.watermark is None else s.watermark, default=None)
 
-    def _take(self, split: _Split, now: float) -> Element:
-        ready, position, _ = split.queue.get_nowait()
+    def _take(self, split: Split, now: float) -> Element:
+        cleaned, position, read_at = split.queue.get_nowait()
+        ready = cleaned.result()
         mark, lateness = self._feed_marks[split.feed], self.feeds[split.feed].lateness
         horizon = None if mark is None else mark - lateness * MICROS
         split.position, split.heard = position, now
@@ -210,7 +173,7 @@ class LiveReader:
         self._recent.note(ready.rows, ready.rejected)
         self.rows += ready.rows
         self._move_watermark(now)
-        return Element(self.prepare.finish(ready, horizon, self._header()), ready.rows)
+        return Element(self.prepare.finish(ready, horizon, self._header()), ready.rows, read_at)
 
     @property
     def bad_ratio(self) -> float:
@@ -267,6 +230,7 @@ class LiveReader:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout=5)
+        self._cleaning.shutdown(wait=False, cancel_futures=True)
         for split in self._splits:
             split.reader.close()
 

@@ -11,8 +11,9 @@ from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub
 from apache_beam.transforms.periodicsequence import PeriodicImpulse
 
 from callbeam_io.formats.payloads import MessageParser
-from callbeam_io.sources.live import MICROS, Preparer
+from callbeam_io.sources.live import MICROS
 from callbeam_io.sources.messages import parse_messages
+from callbeam_io.sources.reading import Preparer
 
 _BATCH: Final = 1000
 

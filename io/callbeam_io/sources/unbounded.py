@@ -14,7 +14,8 @@ from apache_beam.io.unbounded_source import CheckpointMark, UnboundedReader, Unb
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from callbeam_io.sources.feeds import Position
-from callbeam_io.sources.live import LiveFeed, LiveReader, Preparer
+from callbeam_io.sources.live import LiveReader
+from callbeam_io.sources.reading import LiveFeed, Preparer
 
 
 class Pump(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ class _Job:
     append: bool
     counts: Mapping[str, Any]
     also: Also | None
+    done: tuple[Callable[[], object], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -53,7 +54,8 @@ class _Job:
         tables = dict(self.tables)
         for name, rows in later.tables.items():
             tables[name] = pa.concat_tables([tables[name], rows]) if name in tables else rows
-        return _Job(self.run_id, tables, self.append, {**self.counts, **later.counts}, later.also)
+        counts, done = {**self.counts, **later.counts}, self.done + later.done
+        return _Job(self.run_id, tables, self.append, counts, later.also, done)
 
 
 class BackgroundWriter:
@@ -99,13 +101,16 @@ class BackgroundWriter:
         append: bool = False,
         counts: Mapping[str, Any] | None = None,
         also: Also | None = None,
+        done: Callable[[], object] | None = None,
     ) -> None:
         """Hands in one transaction (arguments as of `TableWriter.write`); waits while too much is waiting.
+
+        ``done`` is called on the writer's thread once it is committed.
 
         Raises StoreError of an earlier transaction; ValueError: a table or column that does not exist.
         """
         ready = {name: for_store(table_named(name), rows) for name, rows in tables.items()}
-        job = _Job(run_id, ready, append, dict(counts or {}), also)
+        job = _Job(run_id, ready, append, dict(counts or {}), also, (done,) if done else ())
         with self._changed:
             while self._jobs and self._bytes() + job.size > self._max_bytes and self._usable:
                 self._hurry = self._put
@@ -161,6 +166,8 @@ class BackgroundWriter:
             except Exception as error:  # whatever it is, the thread that flushes has to hear of it
                 self._fail(error)
                 return
+            for done in job.done:
+                done()
             with self._changed:
                 self._done += number
                 self._changed.notify_all()
