@@ -16,7 +16,7 @@ from test_pipelines_run import run
 from callbeam_io.store import open_store
 from callbeam_io.store.web_consent import record_consent, suppress
 from pipelines.recipes import RECIPES
-from pipelines.rule_service import counting, memory
+from pipelines.rule_service import counting, firings, memory
 from pipelines.rule_service.desk import Desk
 from pipelines.rule_service.memory import KeptHistory
 from pipelines.rule_service.wire import Asked, Cancelled
@@ -298,3 +298,15 @@ def test_the_effect_is_that_of_the_command(
     found = ask(other, "effect", rule_id="goal")
     assert found["offered"] == expected["offered"] and found["sentence"] == expected["sentence"]
     assert found["run_id"] == expected["run_id"] and found["waiting"] == expected["waiting"] > 0
+
+
+def test_a_rule_that_fires_without_end_is_told_of_about(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    often = {**BANKS, "name": "Often", "limits": {"repeat": "always", "cooldown": "2h"}}
+    exact = ask(desk, "count", definition=often, days=30)
+    desk._others = None
+    monkeypatch.setattr(firings, "MOST", 5)
+    monkeypatch.setattr(firings, "_FEW", 6)
+    found = ask(desk, "count", definition=often, days=30)
+    assert exact["funnel"]["matched"] > 100 and exact["left_out"] == []
+    assert not found["exact"] and "too often" in found["reason"]
+    assert 0.2 < found["funnel"]["matched"] / exact["funnel"]["matched"] < 5

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from callbeam_io.store import open_store
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CallbeamError as error:
         print(f"callbeam: {error}", file=sys.stderr)
         return 2 if isinstance(error, RequestError) else 1
+    threading.Thread(target=desk.warm, name="warm", daemon=True).start()
     serve(desk.operations(), sys.stdin.buffer, answers)
     os._exit(0)  # a count that is under way is of no use to anybody any more
 

@@ -1,4 +1,4 @@
-"""What is told of a count."""
+"""A count: about, then exactly, and what is told of it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.rule_service.counting import Case, Tally
+from pipelines.rule_service.counting import Case, Tally, sample_of, tally
 from pipelines.rule_service.reasons import moment_text
+from pipelines.rule_service.wire import Asked
 from transforms.columns.rules.arrays import Ints
 from transforms.columns.rules.outcomes import OFFERED, OUTCOMES, SOLD_OUT
 from transforms.rules.problems import duration_text
 
 Json = dict[str, Any]
 EXAMPLES: Final = 10
+_ENOUGH: Final = 300_000
 _DAY: Final = 86_400
+
+
+def counted(case: Case, asked: Asked) -> Json:
+    """What a rule would have done: says what it is about first, then gives it exactly.
+
+    A rule that fires too often to look at every firing is told of about, with a ``reason``.
+    """
+    if case.others.too_often(case.tried):
+        pace = case.others.pace(case.tried)
+        few = case.kept.few(int(_ENOUGH / pace) + 1)
+        found = told(case, tally(case, few, asked), exact=False)
+        times = f"{round(pace * case.kept.subscribers, -6):,.0f}"
+        return {**found, "reason": f"it would fire some {times} times: too often to be counted one by one"}
+    sample, parts = sample_of(case.kept), case.kept.parts
+    if len(sample) < len(parts):
+        asked.say(told(case, tally(case, sample, asked), exact=False))
+    return told(case, tally(case, parts, asked), exact=True)
 
 
 def told(case: Case, found: Tally, *, exact: bool) -> Json:
@@ -52,6 +71,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
             {"rule_id": active.rule.rule_id, "name": active.rule.name, "people": scaled(people)}
             for active, people in zip(case.rules, _overlap(found, rows), strict=True)
         ],
+        "left_out": list(case.left_out),
         "examples": _examples(case, found, rows, outcome),
     }
 

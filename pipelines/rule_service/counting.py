@@ -31,6 +31,7 @@ class Case:
     Attributes:
         tried: the rule, as the version that it would be.
         rules: those that are on, without the one that is tried.
+        left_out: the rule_ids of those that are on, too, but cannot be decided, or fire too often.
         others: their firings.
         consent: who may be offered anything.
         since: second after which firings are counted; all of them count for limits and the cap.
@@ -38,6 +39,7 @@ class Case:
 
     tried: ActiveRule
     rules: tuple[ActiveRule, ...]
+    left_out: tuple[str, ...]
     others: Others
     consent: Consent
     since: int

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from callbeam_io.store import Store
 from callbeam_io.store import rules as saved
 from pipelines import orders
 from pipelines.rule_service import words
-from pipelines.rule_service.counted import told
-from pipelines.rule_service.counting import Case, sample_of, tally
+from pipelines.rule_service.counted import counted
+from pipelines.rule_service.counting import Case
 from pipelines.rule_service.drill import Drill
 from pipelines.rule_service.effects import effect_of
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.memory import KeptHistory
 from pipelines.rule_service.reasons import NO_RECORDS, try_on
+from pipelines.rule_service.threads import on_threads
 from pipelines.rule_service.why import why, why_not
 from pipelines.rule_service.wire import Asked, Operation
 from pipelines.rule_service.world import Consents, newest_setting, rules_on, setting_of, version_of
 from pipelines.rules_world import World, world_of
-from transforms.rules.language import ActiveRule
+from transforms.errors import CallbeamError
+from transforms.rules.language import ActiveRule, Rule
 from transforms.rules.parse import parse_rule
 
 Json = dict[str, Any]
-_DAY = 86_400
+_DAY: Final = 86_400
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Desk:
@@ -57,6 +62,18 @@ class Desk:
             "why_not": self._why_not,
         }
 
+    def warm(self) -> None:
+        """Reads the history, and what the rules that are on would have done, before anybody asks."""
+        try:
+            past = self._past()
+            if past is not None:
+                on, _ = rules_on(self.store, World(past.setting.settings.pane, past.setting.types))
+                rules = [active for active in on if not past.too_often(active)]
+                list(on_threads(partial(past.of, rules), past.kept.parts))
+                self._consents.now(past.setting.consent_default)
+        except CallbeamError as error:  # whoever asks will hear of it
+            _LOG.warning("the history cannot be read yet: %s", error)
+
     def _world(self) -> World:
         return world_of(self.store, None, None)
 
@@ -88,17 +105,20 @@ class Desk:
         if past is None:
             return {"exact": True, "history": None, "reason": NO_RECORDS}
         asked.go_on()
+        return counted(self._case(rule, past, int(asked.values["days"])), asked)
+
+    def _case(self, rule: Rule, past: Others, days: int) -> Case:
+        """The rule beside those that are on."""
         setting = past.setting
         world = World(setting.settings.pane, setting.types)
         world.check(rule)
         rows = {row["rule_id"]: row for row in saved.list_rules(self.store)}
         tried = ActiveRule(rule, version_of(rows.get(rule.rule_id), rule))
-        on, _ = rules_on(self.store, world)
-        past.keep(on)
-        others = tuple(active for active in on if active.rule.rule_id != rule.rule_id)
-        since = past.upto - int(asked.values["days"]) * _DAY
-        case = Case(tried, others, past, self._consents.now(setting.consent_default), since)
-        sample, parts = sample_of(past.kept), past.kept.parts
-        if len(sample) < len(parts):
-            asked.say(told(case, tally(case, sample, asked), exact=False))
-        return told(case, tally(case, parts, asked), exact=True)
+        on, undecided = rules_on(self.store, world)
+        past.keep([tried, *on])
+        others = [active for active in on if active.rule.rule_id != rule.rule_id]
+        too_many = [active.rule.rule_id for active in others if past.too_often(active)]
+        beside = tuple(active for active in others if active.rule.rule_id not in too_many)
+        consent = self._consents.now(setting.consent_default)
+        left_out = tuple(sorted({*undecided, *too_many} - {rule.rule_id}))
+        return Case(tried, beside, left_out, past, consent, past.upto - days * _DAY)

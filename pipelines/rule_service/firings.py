@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,10 @@ from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.memory import Memory
 from transforms.rules.language import ActiveRule
 
-_NO_TEXTS = pa.array([], pa.string())
+MOST: Final = 8_000_000
+"""Firings that can be looked at one by one: they take about 50 bytes each."""
+_FEW: Final = 1000
+_NO_TEXTS: Final = pa.array([], pa.string())
 
 
 def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto: int) -> Firings:
@@ -47,10 +51,24 @@ class Others:
         self.kept, self.setting = kept, setting
         self.upto = first_pane_end_after(kept.last, setting.settings.pane)
         self._found: dict[tuple[ActiveRule, int], Firings] = {}
+        self._pace: dict[ActiveRule, float] = {}
+
+    def pace(self, active: ActiveRule) -> float:
+        """About how often a rule fires for one person, from a few people."""
+        if active not in self._pace:
+            few = self.kept.few(_FEW)
+            count = sum(len(firings_of([active], part, self.setting, self.upto)) for part in few)
+            self._pace[active] = count / sum(len(part.people) for part in few)
+        return self._pace[active]
+
+    def too_often(self, active: ActiveRule) -> bool:
+        """Whether a rule fires so often that its firings cannot be looked at one by one."""
+        return self.pace(active) * self.kept.subscribers > MOST
 
     def keep(self, rules: Sequence[ActiveRule]) -> None:
         """Forgets the firings of other rules than these."""
         wanted = set(rules)
+        self._pace = {active: pace for active, pace in self._pace.items() if active in wanted}
         for key in [key for key in self._found if key[0] not in wanted]:
             self._found.pop(key, None)
 

@@ -48,6 +48,11 @@ class Shard:
         first, end = np.searchsorted(self.rows.caller, [code, code + 1])
         return self.rows.take(slice(int(first), int(end)))
 
+    def few(self, people: int) -> Shard:
+        """Those of the first subscribers, so many of them."""
+        end = int(np.searchsorted(self.rows.caller, self.people[:people][-1], "right"))
+        return Shard(self.rows.take(slice(0, end)))
+
     def with_more(self, more: Sequence[Interactions], since: int) -> Shard:
         """With others, and without those that start before a second."""
         parts = [self.rows, *more]
@@ -100,6 +105,16 @@ class Kept:
     def last(self) -> int:
         """Second of the last one; 0 without any."""
         return max((int(s.rows.start.max()) for s in self.parts), default=0)
+
+    def few(self, people: int) -> list[Shard]:
+        """About so many subscribers with all that is theirs."""
+        chosen: list[Shard] = []
+        for shard in self.parts:
+            if people <= 0:
+                break
+            chosen.append(shard.few(people))
+            people -= len(shard.people)
+        return chosen
 
     def of(self, code: int) -> Interactions:
         """One subscriber's interactions (party code)."""

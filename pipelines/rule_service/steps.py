@@ -129,22 +129,27 @@ def _row(row: Row | None) -> Json:
     return {k: v for k, v in (row or {}).items() if k != "subscriber"}
 
 
-def _since(row: Row) -> str:
-    return "since always" if row["at"] == ALL_START else f"of {row['at']} UTC"
+def _since(row: Row, word: str) -> str:
+    return "since always" if row["at"] == ALL_START else f"{word} {row['at'][:16]} UTC"
 
 
 def _consent_text(stated: Row | None, said: bool) -> str:
     if stated is None:
         return "no statement, which counts as a consent here" if said else "no consent is on record"
     source = f" ({stated['source']})" if stated["source"] else ""
-    return f"{'consent' if stated['opted_in'] else 'opted out,'} {_since(stated)}{source}"
+    if stated["opted_in"]:
+        return f"consent {_since(stated, 'of')}{source}"
+    return f"opted out {_since(stated, 'on')}{source}"
 
 
 def _suppressed(row: Row | None) -> Json:
     if row is None:
         return _step("suppressed", True, "not on the suppression list")
     return _step(
-        "suppressed", False, f"suppressed, {_since(row)}: {row['reason'] or 'no reason given'}", _row(row)
+        "suppressed",
+        False,
+        f"suppressed, {_since(row, 'since')}: {row['reason'] or 'no reason given'}",
+        _row(row),
     )
 
 
