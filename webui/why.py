@@ -44,7 +44,7 @@ def why(number: str) -> ResponseReturnValue:
         return _opted_out(number)
     asked_not = request.args.get("not", "")
     log("person viewed", number, {"why": asked_not or request.args.get("rule_id") or "newest promotions"})
-    chosen = _chosen(promotions)
+    chosen, rules = _chosen(promotions), list_rules(store())
     return render_template(
         "why.html",
         run=run,
@@ -53,10 +53,10 @@ def why(number: str) -> ResponseReturnValue:
         promotions=promotions,
         chosen=[] if asked_not else [_explained(p) for p in chosen],
         not_fired=_not_fired(asked_not, number) if asked_not else None,
-        rules=list_rules(store()),
+        rules=rules,
         asked_not=asked_not,
         contact=web_people.contacts(store(), [number], contact_time(run))[number],
-        names=rule_names(),
+        names={r["rule_id"]: r["name"] for r in rules},
         outcomes=OUTCOMES,
     )
 
