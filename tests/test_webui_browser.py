@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from webui_world import PASSWORDS, World, number, seed_batch, seed_promotions, seed_stream
-from werkzeug.serving import make_server
+from browser import Visit, browser, served
+from webui_world import World, number, seed_batch, seed_promotions, seed_stream
 
 pytestmark = pytest.mark.browser
-playwright = pytest.importorskip("playwright.sync_api", reason="needs `pip install playwright`")
-
-CHROMIUM = next(
-    (found for n in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(n))), None
-)
 PAGES = [
     "/",
     "/dashboard",
@@ -45,56 +37,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     world = World(tmp_path_factory.mktemp("browser"))
     seed_batch(world.store)
     seed_promotions(world.store, seed_stream(world.store))
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, world.app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(world.app) as found:
+        yield found
     world.close()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (make servers)")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A browser window that is signed in and remembers what went wrong."""
-
-    def __init__(self, chromium: Any, address: str, **context: Any) -> None:
-        self.address, self.troubles = address, list[str]()
-        self.context = chromium.new_context(**context)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.page.on("console", lambda m: self._note(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self._note(str(e)))
-        self.page.on(
-            "request",
-            lambda r: self._note(r.url) if not r.url.startswith((address, "data:", "blob:")) else None,
-        )
-        self.page.goto(f"{address}/signin")
-        self.page.fill("#username", "admin")
-        self.page.fill("#password", PASSWORDS["admin"])
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_url(f"{address}/")
-
-    def _note(self, text: str) -> None:
-        self.troubles.append(f"{self.page.url}: {text}")
-
-    def open(self, path: str) -> None:
-        """Goes to a page and waits until its charts are drawn."""
-        self.page.goto(self.address + path)
-        self.page.wait_for_selector("html[data-ready]", state="attached", timeout=15_000)
-
-    def width(self) -> int:
-        """How wide the page wants to be."""
-        return int(self.page.evaluate("document.documentElement.scrollWidth"))
+    with browser() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize(
