@@ -20,6 +20,7 @@ from webui import (
     consent,
     dashboard,
     data,
+    deliveries,
     errors,
     first_start,
     generator,
@@ -30,6 +31,7 @@ from webui import (
     metrics,
     new_run,
     outlines,
+    pause,
     person,
     person_week,
     plan,
@@ -49,6 +51,7 @@ from webui import (
     uploads,
     users,
     vendor,
+    webhook,
     welcome,
     why,
 )
@@ -76,6 +79,9 @@ PAGES: Final[Sequence[ModuleType]] = (
     rule_builder,
     rule_page,
     promotions,
+    deliveries,
+    webhook,
+    pause,
     consent,
     new_run,
     jobs,
@@ -114,7 +120,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     signing.install(app)
     errors.install(app)
     layout.install(app, [line for page in PAGES for line in getattr(page, "NAV", ())])
-    app.jinja_env.globals.update(drill_url=records.drill_url)
+    app.jinja_env.globals.update(drill_url=records.drill_url, promotions_paused=pause.paused)
     for page in PAGES:
         app.register_blueprint(page.bp)
     api.install(app)
@@ -122,4 +128,5 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         teller.start()
         pulse.start()
         preparation.start(store)
+        deliveries.start(app)
     return app

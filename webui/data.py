@@ -19,6 +19,7 @@ from flask_login import current_user
 
 from callbeam_io.store import TABLES
 from webui import view
+from webui.promotions import standing
 from webui.roles import ADMIN, ANALYST, VIEWER, demand, log
 from webui.services import store
 
@@ -75,10 +76,18 @@ def table_rows(table: str) -> ResponseReturnValue:
         abort(400, str(error))
     if table in PERSONAL:
         log("data read", table, {"rows": len(rows)})
+    if table == "promotions" and rows:
+        rows = _asked_again(rows)
     more = limit is not None and len(rows) > limit
     return jsonify(
         run_id=run_id, rows=rows[:limit], next=_next(table, rows[limit - 1]) if more and limit else None
     )
+
+
+def _asked_again(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Promotions with ``may_contact``: whether the offer may be made at this moment."""
+    run = view.chosen_run() or abort(404)
+    return [{**r, "may_contact": m} for r, m in zip(rows, standing(rows, run), strict=True)]
 
 
 def _run_id(table: str) -> str | None:

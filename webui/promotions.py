@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from callbeam_io.store import web_people, web_promotions, web_queries
+from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
 from callbeam_io.store.rules import list_rules
-from webui import view
+from webui import view, words
 from webui.exports import csv_response
 from webui.layout import NavItem
 from webui.moments import contact_time
+from webui.pause import is_paused
 from webui.reasons import OUTCOMES, reasons
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
@@ -35,6 +38,8 @@ COLUMNS: Final = (
     "reason",
 )
 _PLACE: Final = ("decided_at", "rule_id", "subscriber")
+_SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @bp.get("/promotions")
@@ -78,21 +83,51 @@ def rule_names() -> dict[str, str]:
 
 def described(rows: list[dict[str, Any]], run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Promotions with ``reason`` in words, ``delivery`` and ``may_contact`` as of this moment."""
-    versions = cached("definitions", 2, lambda: web_promotions.definitions(store()))
+    versions = _definitions()
     states = web_promotions.deliveries(store(), rows) if rows else {}
-    people = list({r["subscriber"] for r in rows})
-    contacts = web_people.contacts(store(), people, contact_time(run)) if rows else {}
-    in_by_default = (run["options"] or {}).get("consent_default") in (True, "in")
     found = []
-    for row in rows:
-        allowed = contacts[row["subscriber"]].allowed
+    for row, may_contact in zip(rows, standing(rows, run), strict=True):
         more = {
             "reason": reasons(row["features"], versions.get((row["rule_id"], row["rule_version"]))),
             "delivery": states.get((row["rule_id"], row["subscriber"], row["decided_at"]), ""),
-            "may_contact": in_by_default if allowed is None else allowed,
+            "may_contact": may_contact,
         }
         found.append({**row, **more})
     return found
+
+
+def _definitions() -> dict[tuple[str, int], dict[str, Any]]:
+    return cached("definitions", 2, lambda: web_promotions.definitions(store()))
+
+
+def standing(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[bool]:
+    """Per promotion of a run whether its offer may be made at this moment: it was to be offered, is still good,
+    and its subscriber may be contacted."""
+    now, versions, people = utc_text(), _definitions(), _reachable(rows, run)
+    return [
+        row["outcome"] == web_people.OFFERED
+        and row["subscriber"] in people
+        and now < good_until(row, versions)
+        for row in rows
+    ]
+
+
+def _reachable(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> set[str]:
+    """The subscribers of promotions who may be contacted at this moment; nobody while promotions are paused."""
+    if not rows or is_paused():
+        return set()
+    contacts = web_people.contacts(store(), list({r["subscriber"] for r in rows}), contact_time(run))
+    in_by_default = (run["options"] or {}).get("consent_default") in (True, "in")
+    return {who for who, c in contacts.items() if (in_by_default if c.allowed is None else c.allowed)}
+
+
+def good_until(row: Mapping[str, Any], versions: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
+    """Until when an offer is good: so long after the decision as its rule says."""
+    offer = (versions.get((row["rule_id"], row["rule_version"])) or {}).get("offer") or {}
+    span = _SPAN.fullmatch(str(offer.get("expires_after") or "24h"))
+    seconds = int(span[1]) * _UNITS[span[2]] if span else _UNITS["d"]
+    decided = words.moment(row["decided_at"]) or datetime.now(UTC)
+    return utc_text(decided + timedelta(seconds=seconds))
 
 
 @bp.get("/promotions.csv")
@@ -111,7 +146,10 @@ def _pages(run: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[list[di
         if not rows:
             return
         before = {n: rows[-1][n] for n in _PLACE}
-        yield [r for r in described(rows, run) if r["outcome"] != web_people.OFFERED or r["may_contact"]]
+        people = _reachable(rows, run)
+        yield described(
+            [r for r in rows if r["outcome"] != web_people.OFFERED or r["subscriber"] in people], run
+        )
 
 
 def _where() -> dict[str, str]:

@@ -1,0 +1,95 @@
+"""``/promotions/webhook``: where promotions are sent. For administrators."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from callbeam_io.delivery.webhook import (
+    SENT,
+    WEBHOOK,
+    Webhook,
+    new_secret,
+    post,
+    save_webhook,
+    trial_message,
+    webhook_of,
+)
+from callbeam_io.store.web_queries import RequestError
+from webui.roles import ADMIN, log, required
+from webui.services import store
+
+bp = Blueprint("webhook", __name__)
+_LISTS: Final = ("hosts", "http_hosts", "private_hosts")
+
+
+@bp.route("/promotions/webhook", methods=["GET", "POST"])
+@required(ADMIN)
+def webhook() -> ResponseReturnValue:
+    """The form; ``do`` is ``save``, ``secret`` (a new one, shown once), ``test`` or ``remove``."""
+    now = webhook_of(store().control(WEBHOOK))
+    if request.method == "GET":
+        return _page(now)
+    do = request.form.get("do")
+    if do == "save":
+        return _save(now)
+    if do == "secret" and now is not None:
+        return _new_secret(now)
+    if do == "test" and now is not None:
+        _test(now)
+    elif do == "remove":
+        save_webhook(store(), None)
+        log("webhook removed", now.host if now else "")
+        flash("There is no webhook any more: nothing is sent.", "success")
+    else:
+        abort(400)
+    return redirect(url_for("webhook.webhook"))
+
+
+def _save(now: Webhook | None) -> ResponseReturnValue:
+    wanted = _wanted(now)
+    made = wanted.secret if now is None and not request.form.get("secret", "").strip() else ""
+    try:
+        save_webhook(store(), wanted)
+    except RequestError as error:
+        return _page(wanted, str(error)), 400
+    log("webhook set up", wanted.host, {name: list(getattr(wanted, name)) for name in _LISTS})
+    if made:
+        return _page(wanted, made=made)
+    flash("Saved. Send a test message to see whether it arrives.", "success")
+    return redirect(url_for("webhook.webhook"))
+
+
+def _wanted(now: Webhook | None) -> Webhook:
+    """What the form says; an empty secret keeps the one that there is, or one is made."""
+    form = request.form
+    secret = form.get("secret", "").strip() or (now.secret if now else new_secret())
+    lists = {n: tuple(h.lower() for h in form.get(n, "").replace(",", " ").split()) for n in _LISTS}
+    return Webhook(form.get("url", "").strip(), secret, **lists)
+
+
+def _new_secret(now: Webhook) -> ResponseReturnValue:
+    """Makes another secret, shown only now."""
+    made = new_secret()
+    changed = Webhook(now.url, made, now.hosts, now.http_hosts, now.private_hosts)
+    save_webhook(store(), changed)
+    log("webhook secret changed", now.host)
+    return _page(changed, made=made)
+
+
+def _test(now: Webhook) -> None:
+    """Sends a message that offers nobody anything, and says what became of it."""
+    answer = post(now, trial_message(), time.time())
+    log("webhook tested", now.host, {"answer": answer.detail})
+    if answer.state == SENT:
+        flash(f"The test message arrived: the receiver {answer.detail}.", "success")
+    else:
+        flash(f"The test message did not arrive. {answer.detail}.", "danger")
+
+
+def _page(now: Webhook | None, error: str = "", made: str = "") -> str:
+    saved = webhook_of(store().control(WEBHOOK))
+    return render_template("webhook.html", now=now, error=error, made=made, saved=saved)
