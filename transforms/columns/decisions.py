@@ -16,6 +16,8 @@ from transforms.columns.numbers import party_texts
 from transforms.columns.records import Records
 from transforms.columns.regions import REGIONS, regions_of
 from transforms.columns.rules import interactions as inter
+from transforms.columns.rules.arrays import distinct
+from transforms.columns.rules.block import Block
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.gate import Gate, promote, zone_hours
@@ -124,7 +126,7 @@ def decide_batch(
     """
     if not len(records) or not book.rules:
         return None
-    rows, context = from_records(records), context_of(types)
+    rows, context = from_records(records).by_caller(), context_of(types)
     after = int(rows.start.min()) // settings.pane * settings.pane
     upto = first_pane_end_after(greatest, settings.pane)
     firings, _ = evaluate(
@@ -132,7 +134,7 @@ def decide_batch(
     )
     if not len(firings.subscriber):
         return None
-    theirs = rows.take(np.isin(rows.caller, firings.subscriber))
+    theirs = Block(rows).of(distinct(firings.subscriber))
     gate = gate_of(book, settings, text_parties(records))
     return promote(firings, book.rules, theirs, context, gate, book.contacts)[0]
 

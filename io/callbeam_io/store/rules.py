@@ -153,7 +153,8 @@ def rule_outcomes(store: StoreBase, rule_id: str, run_id: str) -> dict[str, int]
 
 def run_outcomes(store: StoreBase, run_id: str) -> dict[str, int]:
     """Promotions of all rules in a run by outcome."""
-    return _outcomes(store, _PROMOTIONS.c.run_id == run_id)
+    # no column as it is, so that no index is used: to look up every row through one takes eight times as long
+    return _outcomes(store, _PROMOTIONS.c.run_id.concat("") == run_id)
 
 
 def _outcomes(store: StoreBase, *wanted: ColumnElement[bool]) -> dict[str, int]:

@@ -90,8 +90,8 @@ def presences(table: Table, leaf: Leaf, live: Bools, panes: int) -> Flow:
     chosen = np.flatnonzero(live[subscriber])
     rows = chosen if rows is None else rows[chosen]
     base = subscriber[chosen] * np.int64(table.clock.stride)
-    value, size = table.dense(leaf.column)
-    pair = base // table.clock.stride * size + value[rows]
+    value, size = table.dense(leaf.column, rows)
+    pair = base // table.clock.stride * size + value
     owner = None
     if int(pair.max(initial=0)).bit_length() + table.clock.stride.bit_length() > _BITS:
         owner, pair = np.unique(pair, return_inverse=True)

@@ -23,6 +23,7 @@ from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
 from transforms.columns.rules.spans import Spans, merged
 
 _DENSE_LOOKUP: Final = 1 << 16
+_FEW: Final = 0.5  # of a column only some values are numbered where they are less than this share of it
 Kept = TypeVar("Kept")
 
 
@@ -128,14 +129,16 @@ class Table:
         order = rows if self.order is None else self.order[rows]
         return Table(self.clock, self.context, self.codes, self.first, number, self.rows, order, self.older)
 
-    def dense(self, name: str) -> tuple[Ints, int]:
-        """A column as positions among its distinct values, and how many these are (at least 1)."""
-
-        def make() -> tuple[Ints, int]:
-            values, position = np.unique(self.column(name), return_inverse=True)
-            return position, max(len(values), 1)
-
-        return self.keep(("dense", name), make)
+    def dense(self, name: str, rows: Ints) -> tuple[Ints, int]:
+        """A column at some positions as small numbers, equal where its values are, and how many there are (at
+        least 1)."""
+        column = self.column(name)
+        if column.itemsize <= 2:
+            return column[rows].astype(np.int64), 1 << (8 * column.itemsize)
+        if len(rows) < _FEW * len(column):
+            return _numbered(column[rows])
+        position, size = self.keep(("dense", name), lambda: _numbered(column))
+        return position[rows], size
 
     @cached_property
     def subscriber(self) -> NDArray[np.int32]:
@@ -178,6 +181,11 @@ class Table:
             return np.concatenate([[0], np.cumsum(weight if rows is None else weight[rows], dtype=np.int64)])
 
         return self.keep(("totals", wanted), make)
+
+
+def _numbered(values: Ints) -> tuple[Ints, int]:
+    distinct_values, position = np.unique(values, return_inverse=True)
+    return position, max(len(distinct_values), 1)
 
 
 def abroad(region: NDArray[np.uint16], own: NDArray[np.uint16], words: Words) -> Bools:

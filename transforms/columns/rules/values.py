@@ -46,8 +46,8 @@ def measure(table: Table, leaf: Leaf, subscriber: Ints, end: Ints) -> Ints:
 def _distinct(table: Table, leaf: Leaf, first: Ints, count: Ints, subscriber: Ints) -> Ints:
     rows = table.select(leaf.filter)
     which, position = expand(first, count)
-    value, size = table.dense(leaf.column)
-    pairs = distinct(which * size + value[position if rows is None else rows[position]])
+    value, size = table.dense(leaf.column, position if rows is None else rows[position])
+    pairs = distinct(which * size + value)
     return np.bincount(pairs // size, minlength=len(first))
 
 
