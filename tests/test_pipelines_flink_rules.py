@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 
 import messy
 import pytest
-from list_feed import ListFeed, ListReader
 from servers.flink import FlinkCluster
+from slow_feed import SlowFeed
 from test_pipelines_flink import Watch, no_job_is_left
 from test_pipelines_rules import FLAGS, RULES, prepared_with_rules, promotions
 from test_pipelines_run import run, write_directory
 
-from callbeam_io.sources.feeds import Chunk, Position
 from pipelines.live import run_live
 from pipelines.rules import main as rules
 
@@ -44,24 +42,6 @@ def in_order(seed: int) -> str:
         fields[3] = (BEGIN + timedelta(minutes=8.5 * i)).strftime("%Y-%m-%dT%H:%M:%SZ")
         lines[i] = ",".join(fields)
     return "\n".join([header, *lines, ""])
-
-
-@dataclass
-class SlowFeed(ListFeed):
-    """A feed that takes a moment for each chunk."""
-
-    pause: float = 0.0
-    lateness: int = 86400
-
-    def open(self, split: str, position: Position) -> SlowReader:
-        plain = ListFeed.open(self, split, position)
-        return SlowReader(self, plain.header, plain.lines, plain.split, plain.at)
-
-
-class SlowReader(ListReader):
-    def poll(self, timeout: float) -> Chunk | None:
-        time.sleep(self.feed.pause)
-        return super().poll(timeout)
 
 
 @dataclass

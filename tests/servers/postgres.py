@@ -33,7 +33,14 @@ def postgres_bin() -> Path | None:
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
-    """A fresh server on a free port of 127.0.0.1; gives the SQLAlchemy URL of an empty database in it.
+    """`postgres_process`, where only its URL is wanted."""
+    with postgres_process(folder) as (url, _):
+        yield url
+
+
+@contextmanager
+def postgres_process(folder: Path) -> Iterator[tuple[str, ServerProcess]]:
+    """A fresh server on a free port of 127.0.0.1: the SQLAlchemy URL of an empty database in it, and its process.
 
     The log is in `folder`; the data are not, since a server refuses to run as root and another user could not
     reach them there. Nothing is synced to disk. Raises ServerFailed.
@@ -62,7 +69,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
     try:
         server.start()
         wait_until(lambda: _answers(port), "PostgreSQL", 30, server)
-        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres", server
     finally:
         server.terminate()
         shutil.rmtree(home, ignore_errors=True)

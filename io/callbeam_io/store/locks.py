@@ -26,7 +26,10 @@ class RunLock(Protocol):
     """A lock that is held."""
 
     def held(self) -> bool:
-        """Whether it still is: a server's connection may have been lost."""
+        """Whether it still is: a server's connection may have been lost, and with it the lock.
+
+        Raises SQLAlchemyError while the server is away: nobody can tell.
+        """
 
     def release(self) -> None:
         """Gives it up."""
@@ -105,11 +108,8 @@ class _AdvisoryLock:
             return True
         except SQLAlchemyError:
             self._connection.invalidate()
-        try:
-            again = _AdvisoryLock.take(self._engine, self._run_id)
-        except SQLAlchemyError:
-            return False
-        if again is not None:
+        again = take(self._engine, self._run_id)
+        if isinstance(again, _AdvisoryLock):
             self._connection = again._connection
         return again is not None
 

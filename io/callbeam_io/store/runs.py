@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from callbeam_io.store import locks
 from callbeam_io.store.base import StoreBase
+from callbeam_io.store.engines import store_errors
 from callbeam_io.store.tables import TABLES
 from callbeam_io.store.types import utc_text
 from transforms.errors import OptionError, StoreError
@@ -101,11 +102,15 @@ class RunLife(StoreBase):
     def update_run(self, run_id: str, **values: Any) -> None:
         """Sets the heartbeat, and counts or the watermark (``records_read=…`` or ``read=…``, absolute).
 
-        Raises StoreError where the run's lock was lost to another process.
+        A run whose server was restarted takes its lock again; who looked meanwhile may have called it dead.
+        Raises StoreError where another process has the lock by now.
         """
-        self._check_lock(run_id)
+        locked = self._check_lock(run_id)
         with self.writing() as connection:
             set_run_values(connection, run_id, **values)
+            if locked:
+                dead = change(run_id).where(RUNS.c.state == "failed", RUNS.c.error == DIED)
+                connection.execute(dead.values(state="running", error=None, finished_at=None))
 
     def finish_run(self, run_id: str, state: str, error: str | None = None, **values: Any) -> None:
         """Ends a run as ``done``, ``failed`` (with the error) or ``cancelled`` and gives its lock up."""
@@ -197,11 +202,15 @@ class RunLife(StoreBase):
                 self._locks[run_id] = lock
         return lock is not None
 
-    def _check_lock(self, run_id: str) -> None:
-        with self._guard:
+    def _check_lock(self, run_id: str) -> bool:
+        """Whether this process works on the run."""
+        with self._guard, store_errors(self.engine, "taking the lock of a run again in"):
             lock = self._locks.get(run_id)
             if lock is not None and not lock.held():
-                raise StoreError(f"run {run_id} of {self.name} was taken over by another process")
+                raise StoreError(
+                    f"run {run_id} of {self.name} was taken over by another process while the server was away"
+                )
+            return lock is not None
 
     def _release(self, run_id: str) -> None:
         with self._guard:
