@@ -218,6 +218,7 @@ class LiveJob:
         while engine.is_alive():
             engine.join(_POLL)
             self.status.tick()
+            self.writer.check()  # the step that writes does not wait: it would hear of a failure late
             if (until is not None and time.monotonic() > until) or self.orders.told():
                 self.reader.drain()
 

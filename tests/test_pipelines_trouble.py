@@ -137,3 +137,18 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     run.wait_for_words("full")
     ballast.unlink()
     run.ends_well("")
+
+
+DROP_TABLE = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None).execute("DROP TABLE regions")
+"""
+
+
+def test_a_store_that_does_not_mend_ends_the_run(tmp_path: Path) -> None:
+    run = Run(tmp_path, tmp_path)
+    subprocess.run([sys.executable, "-c", DROP_TABLE, str(tmp_path / "results.db")], check=True)
+    run.land("1.csv", run.lines[1000:])
+    assert run.process.process.wait(30) == 1
+    assert "no such table" in run.process.log.read_text()
+    assert [r["state"] for r in open_store(run.url).runs()] == ["failed"]

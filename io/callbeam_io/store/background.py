@@ -129,6 +129,11 @@ class BackgroundWriter:
             self._changed.wait_for(lambda: self._done >= wanted or not self._usable)
             self._raise()
 
+    def check(self) -> None:
+        """Raises StoreError where an earlier transaction could not be written."""
+        with self._changed:
+            self._raise()
+
     def close(self) -> None:
         """Writes what waits and ends the thread; raises StoreError if something could not be written.
 
