@@ -262,14 +262,10 @@ class LiveShard:
         for table in callers:
             self.callers.restore(table)
         self.seen.new(log)
-        window = self.live.plan.window
         if cells is not None:
             self.cells.put(*from_cells_table(cells))
-        elif not window.cumulative:  # older panes may be incomplete in the log, and can change no more
-            oldest = (watermark - self.live.lateness - window.size) // self.layout.step * self.layout.step
-            recent = log.seconds >= oldest
-            counted = {name: mask[recent] for name, mask in since.items()}
-            self.cells.add_since(log.take(recent), self.layout, self.reference, counted)
+        elif not self.live.plan.window.cumulative:
+            self._restore_cells(log, watermark, since)
         if len(log):
             mine = since.get("subscribers", np.ones(len(log), np.bool_))
             self._before, self._log = ([log.take(m)] if m.any() else [] for m in (~mine, mine))
@@ -280,6 +276,13 @@ class LiveShard:
         self.shown()
         self.counts = {**dict.fromkeys(FATES, 0), **counts}
         self.advance(watermark)
+
+    def _restore_cells(self, log: Records, watermark: int, since: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Cells of the records of a log; older panes may be incomplete there, and can change no more."""
+        window, step = self.live.plan.window, self.layout.step
+        recent = log.seconds >= (watermark - self.live.lateness - window.size) // step * step
+        counted = {name: mask[recent] for name, mask in since.items()}
+        self.cells.add_since(log.take(recent), self.layout, self.reference, counted)
 
     def shown(self) -> None:
         """Nothing counts as changed: the store has it all."""
