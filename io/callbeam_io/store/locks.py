@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from callbeam_io.store.engines import is_sqlite
+from callbeam_io.store.engines import is_sqlite, store_errors
 
 _PATIENCE: Final = 0.3
 """Seconds to try: somebody who looks whether a run is dead holds its lock for a moment."""
@@ -28,7 +28,7 @@ class RunLock(Protocol):
     def held(self) -> bool:
         """Whether it still is: a server's connection may have been lost, and with it the lock.
 
-        Raises SQLAlchemyError while the server is away: nobody can tell.
+        Raises StoreError while the server is away: nobody can tell.
         """
 
     def release(self) -> None:
@@ -36,7 +36,7 @@ class RunLock(Protocol):
 
 
 def take(engine: Engine, run_id: str) -> RunLock | None:
-    """The lock of a run, or None where another process holds it."""
+    """The lock of a run, or None where another process holds it. StoreError: the server is away."""
     end = time.monotonic() + _PATIENCE
     while (lock := try_take(engine, run_id)) is None and time.monotonic() < end:
         time.sleep(0.05)
@@ -46,7 +46,8 @@ def take(engine: Engine, run_id: str) -> RunLock | None:
 def try_take(engine: Engine, run_id: str) -> RunLock | None:
     """`take` without waiting."""
     kind = _FileLock if is_sqlite(engine.url) else _AdvisoryLock
-    return kind.take(engine, run_id)
+    with store_errors(engine, "taking a lock in"):
+        return kind.take(engine, run_id)
 
 
 def is_free(engine: Engine, run_id: str) -> bool:

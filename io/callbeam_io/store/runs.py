@@ -27,7 +27,6 @@ from sqlalchemy import (
 
 from callbeam_io.store import locks
 from callbeam_io.store.base import StoreBase
-from callbeam_io.store.engines import store_errors
 from callbeam_io.store.tables import TABLES
 from callbeam_io.store.types import utc_text
 from transforms.errors import OptionError, StoreError
@@ -204,7 +203,7 @@ class RunLife(StoreBase):
 
     def _check_lock(self, run_id: str) -> bool:
         """Whether this process works on the run."""
-        with self._guard, store_errors(self.engine, "taking the lock of a run again in"):
+        with self._guard:
             lock = self._locks.get(run_id)
             if lock is not None and not lock.held():
                 raise StoreError(
