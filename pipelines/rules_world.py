@@ -76,9 +76,19 @@ def streaming_options(store: Store | None) -> Mapping[str, Any] | None:
     return None if store is None or run_id is None else store.run(run_id)["options"]
 
 
+def newest_options(store: Store | None) -> Mapping[str, Any] | None:
+    """The options of the newest streaming run; without one, of the newest run's what it says of its records alone."""
+    options = streaming_options(store)
+    run_id = None if store is None or options is not None else store.newest_run()
+    if store is None or run_id is None:
+        return options
+    found = store.run(run_id)["options"] or {}
+    return {name: found[name] for name in ("reference", "default_region", "consent_default") if name in found}
+
+
 def world_of(store: Store | None, pane: str | None, business_types: str | None) -> World:
     """What rules are checked against: the newest streaming run, but for what was given."""
-    options = streaming_options(store) or {}
+    options = newest_options(store) or {}
     found = options.get("rule_settings", {}).get("pane", _LIVE_PANE)
     types = business_types or options.get("reference", {}).get("business_types")
     seconds = found if pane is None else parse_duration(pane, "--pane")

@@ -46,7 +46,10 @@ def live(job_id: str) -> ResponseReturnValue:
 
 
 def described(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A job with its title, how long it lasts, its run and how far that is (0 to 1, None where nobody knows)."""
+    """A job with its title, how long it lasts, its run and how far that is (0 to 1, None where nobody knows).
+
+    ``guided``: it was a step of the checklist, to which one goes back.
+    """
     note = (row["command"] or {}).get("note") or {}
     name, about = note.get("name"), note.get("records")
     run = web_queries.run_row(store(), row["run_id"]) if row["run_id"] else None
@@ -59,6 +62,7 @@ def described(row: Mapping[str, Any]) -> dict[str, Any]:
         "read": read,
         "about": about,
         "part": min(1.0, read / about) if about else None,
+        "guided": row["kind"] == "sample" or bool(note.get("guided")),
         "tone": TONES.get(row["state"], "idle"),
     }
 

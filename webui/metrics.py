@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, abort, g, request
 from flask.typing import ResponseReturnValue
@@ -65,6 +65,7 @@ class StoreCollector:
             records.add_metric([fate], run[f"records_{fate}"] or 0)
         yield records
         yield from _ages(run)
+        yield from _shown(run)
         yield self._promotions(run["run_id"], pulse)
 
     def _promotions(self, run_id: str, _: Pulse) -> Metric:
@@ -97,6 +98,19 @@ def _ages(run: dict[str, object]) -> Iterator[Metric]:
             "Seconds since the run's last sign of life",
             now - heartbeat.timestamp(),
         )
+
+
+def _shown(run: dict[str, Any]) -> Iterator[Metric]:
+    """How old records are when the tables show them, as the run itself measures it."""
+    live = run["live"] or {}
+    known = {q: live[f"freshness_p{q}"] for q in (50, 99) if live.get(f"freshness_p{q}") is not None}
+    if known and run["state"] == "running":
+        found = GaugeMetricFamily(
+            "callbeam_shown_seconds", "Age of records when the tables show them", labels=["quantile"]
+        )
+        for percent, seconds in known.items():
+            found.add_metric([f"{percent / 100:g}"], seconds)
+        yield found
 
 
 def install(app: Flask) -> None:

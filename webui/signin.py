@@ -9,8 +9,10 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from webui import signing
+from callbeam_io.store import web_accounts
+from webui import first_start, signing
 from webui.errors import local_path
+from webui.services import store
 
 bp = Blueprint("signin", __name__)
 
@@ -50,7 +52,15 @@ def signin() -> ResponseReturnValue:
             return redirect(onward)
     elif request.method == "POST":
         status = 400
+    if request.method == "GET":
+        form.username.data = _only_user()
     return render_template("signin.html", form=form), status
+
+
+def _only_user() -> str:
+    """``admin``, as long as nobody else was made a user: then only the password is to be typed."""
+    names = [row["username"] for row in web_accounts.users(store())]
+    return first_start.NAME if names == [first_start.NAME] else ""
 
 
 def _try(form: SignInForm) -> int:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
+
+import numpy as np
 
 from callbeam_io.store import Store
 from callbeam_io.store import rules as saved
 from pipelines.consents import read_consent
 from pipelines.reference import load_business_types
-from pipelines.rules_world import World, is_same, stored_rule, streaming_options
+from pipelines.rules_world import World, is_same, newest_options, stored_rule
 from transforms.columns.decisions import RuleSettings, context_of
 from transforms.columns.directory import BusinessTypes
+from transforms.columns.hashing import shard_of
 from transforms.columns.rules.moments import Quiet
-from transforms.columns.rules.outcomes import Cap, Consent
+from transforms.columns.rules.outcomes import Cap, Consent, Ledger
 from transforms.columns.rules.people import Context
 from transforms.errors import RuleError
 from transforms.rules.language import ActiveRule, Rule
+from transforms.schema import SHARDS
 
 _PANE: Final = 3600
 _AGE: Final = 60.0
@@ -69,7 +73,7 @@ def _rule_settings(given: Mapping[str, Any]) -> RuleSettings:
 
 def newest_setting(store: Store) -> Setting:
     """The setting of the newest streaming run, or what there is without one."""
-    return setting_of({"options": streaming_options(store)})
+    return setting_of({"options": newest_options(store)})
 
 
 def version_of(row: Row | None, rule: Rule) -> int:
@@ -100,10 +104,10 @@ class Consents:
         self._guard = threading.Lock()
         self._mark: object = None
         self._read = 0.0
-        self._consent = Consent()
+        self._consents: Sequence[Consent] = ()
 
-    def now(self, default: bool) -> Consent:
-        """Consents and suppressions.
+    def now(self, default: bool) -> list[Consent]:
+        """Consents and suppressions by number of shard, of `SHARDS`.
 
         Args:
             default: whether who stated nothing consents.
@@ -116,8 +120,18 @@ class Consents:
             elif time.monotonic() - self._read > _AGE:  # an answer that was changed leaves no mark
                 self._read = time.monotonic()
                 threading.Thread(target=self._read_again, daemon=True).start()
-            return replace(self._consent, default=default)
+            return [replace(consent, default=default) for consent in self._consents]
 
     def _read_again(self) -> None:
-        self._consent = read_consent(self._store, default=False)
+        whole = read_consent(self._store, default=False)
+        parts = zip(_by_shard(whole.stated), _by_shard(whole.suppressed), strict=True)
+        self._consents = [Consent(stated, suppressed) for stated, suppressed in parts]
         self._read = time.monotonic()
+
+
+def _by_shard(whole: Ledger) -> list[Ledger]:
+    """A ledger's statements by shard: a small ledger is searched much faster than a large one."""
+    shard = shard_of(whole.codes, SHARDS)
+    order = np.argsort(shard, kind="stable")
+    rows = np.split(order, np.searchsorted(shard[order], np.arange(1, SHARDS)))
+    return [Ledger(whole.codes[some], whole.at[some], whole.said[some]) for some in rows]
