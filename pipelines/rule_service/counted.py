@@ -55,7 +55,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
     return {
         "exact": exact,
         "history": history_of(case),
-        "reached": scaled(len(np.unique(found.subscriber[rows]))),
+        "reached": scaled(found.reached),
         "qualify_now": scaled(len(found.now)),
         "funnel": {
             "matched": scaled(len(rows)),
@@ -69,7 +69,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
         "expected_now": now_offered if most is None else min(now_offered, most),
         "overlap": [
             {"rule_id": active.rule.rule_id, "name": active.rule.name, "people": scaled(people)}
-            for active, people in zip(case.rules, _overlap(found, rows), strict=True)
+            for active, people in zip(case.rules, found.overlap.tolist(), strict=True)
         ],
         "left_out": list(case.left_out),
         "examples": _examples(case, found, rows, outcome),
@@ -122,14 +122,9 @@ def _per_day(case: Case, fired: Ints, offered: Ints) -> list[tuple[str, int, int
     return list(zip(days, *counts, strict=True))
 
 
-def _overlap(found: Tally, rows: Ints) -> list[int]:
-    people, shared = found.subscriber[rows], found.shared[rows]
-    return [len(np.unique(people[shared[:, k]])) for k in range(shared.shape[1])]
-
-
 def _examples(case: Case, found: Tally, rows: Ints, outcome: NDArray[np.uint8]) -> list[Json]:
     """Some firings, spread evenly over time."""
-    ordered = rows[np.lexsort((found.subscriber[rows], found.decided_at[rows]))]
+    ordered = rows[np.argsort(found.decided_at[rows], kind="stable")]
     places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).round().astype(np.int64)
     chosen = ordered[np.unique(places)]
     texts = case.texts(found.subscriber[chosen])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.rule_service.firings import Others, firings_of, of_people
+from pipelines.rule_service.firings import Fired, Others, firings_of
 from pipelines.rule_service.memory import Kept, Shard
 from pipelines.rule_service.threads import on_threads
 from pipelines.rule_service.wire import Asked
@@ -33,7 +33,7 @@ class Case:
         rules: those that are on, without the one that is tried.
         left_out: the rule_ids of those that are on, too, but cannot be decided, or fire too often.
         others: their firings.
-        consent: who may be offered anything.
+        consents: who may be offered anything, by number of shard.
         since: second after which firings are counted; all of them count for limits and the cap.
     """
 
@@ -41,7 +41,7 @@ class Case:
     rules: tuple[ActiveRule, ...]
     left_out: tuple[str, ...]
     others: Others
-    consent: Consent
+    consents: Sequence[Consent]
     since: int
 
     @property
@@ -61,8 +61,9 @@ class Tally:
     Attributes:
         subscriber, decided_at, outcome: of each firing, but for ``sold_out``.
         features: the values of its conditions.
-        shared: firings x other rules: whether its subscriber has a counted firing of that rule, too.
         now: outcomes of those who qualify at the last pane end, as if they fired there.
+        reached: how many subscribers have a counted firing.
+        overlap: per other rule how many of these have a counted firing of that rule, too.
         people: how many subscribers were looked at.
     """
 
@@ -70,8 +71,9 @@ class Tally:
     decided_at: Ints
     outcome: NDArray[np.uint8]
     features: pa.StringArray
-    shared: Bools
     now: NDArray[np.uint8]
+    reached: int
+    overlap: Ints
     people: int
 
 
@@ -84,10 +86,14 @@ def sample_of(kept: Kept) -> list[Shard]:
 def tally(case: Case, shards: Sequence[Shard], asked: Asked) -> Tally:
     """What the rule did in some shards (at least one); `wire.Cancelled` where the question is given up."""
     parts = list(on_threads(partial(_of_shard, case, asked), shards))
-    columns = ("subscriber", "decided_at", "outcome", "shared", "now")
-    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
-    features = pa.concat_arrays([p.features for p in parts])
-    return Tally(features=features, people=sum(p.people for p in parts), **joined)
+    columns = ("subscriber", "decided_at", "outcome", "now")
+    return Tally(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns},
+        features=pa.concat_arrays([p.features for p in parts]),
+        reached=sum(p.reached for p in parts),
+        overlap=np.sum([p.overlap for p in parts], axis=0),
+        people=sum(p.people for p in parts),
+    )
 
 
 def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
@@ -96,18 +102,27 @@ def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
     fired = firings_of(tried, shard, case.others.setting, case.others.upto)
     mine, now = fired.take(fired.rule == 0), fired.take(fired.rule == 1)
     asked.go_on()
-    codes = np.union1d(mine.subscriber, now.subscriber)
-    others = [of_people(part, codes) for part in case.others.of(case.rules, shard)]
-    shared = [np.isin(mine.subscriber, part.subscriber[part.decided_at > case.since]) for part in others]
+    others = case.others.of(case.rules, shard)
+    person = np.searchsorted(shard.people, mine.subscriber)
+    reached = _somebody(shard, person[mine.decided_at > case.since])
+    shared = [_somebody(shard, part.person[part.decided_at > case.since]) & reached for part in others]
     return Tally(
         mine.subscriber,
         mine.decided_at,
-        _outcomes(case, mine, others),
+        _outcomes(case, shard, mine, others),
         mine.features,
-        np.stack(shared, axis=1) if shared else np.zeros((len(mine), 0), np.bool_),
-        _outcomes(case, now, others),
+        _outcomes(case, shard, now, others),
+        int(reached.sum()),
+        np.array([both.sum() for both in shared], np.int64),
         len(shard.people),
     )
+
+
+def _somebody(shard: Shard, person: NDArray[np.integer[Any]]) -> Bools:
+    """Per subscriber of a shard whether they are among these."""
+    found = np.zeros(len(shard.people), np.bool_)
+    found[person] = True
+    return found
 
 
 def _qualifying(case: Case) -> ActiveRule:
@@ -117,20 +132,21 @@ def _qualifying(case: Case) -> ActiveRule:
     return ActiveRule(plain, active_from=case.others.upto)
 
 
-def _outcomes(case: Case, fired: Firings, others: Sequence[Firings]) -> NDArray[np.uint8]:
+def _outcomes(case: Case, shard: Shard, fired: Firings, others: Sequence[Fired]) -> NDArray[np.uint8]:
     """What the gate makes of firings of the rule that is tried, beside those of the others."""
-    parts = [fired, *others]
-    sizes = [len(part) for part in parts]
+    concerned = _somebody(shard, np.searchsorted(shard.people, fired.subscriber))
+    rows = [np.flatnonzero(concerned[part.person]) for part in others]
+    theirs = list(zip(others, rows, strict=True))
     merged = Firings(
-        np.repeat(np.arange(len(parts), dtype=np.int32), sizes),
-        np.concatenate([part.subscriber for part in parts]),
-        np.concatenate([part.decided_at for part in parts]),
+        np.repeat(np.arange(len(others) + 1, dtype=np.int32), [len(fired), *map(len, rows)]),
+        np.concatenate([fired.subscriber, *(shard.people[part.person[some]] for part, some in theirs)]),
+        np.concatenate([fired.decided_at, *(part.decided_at[some] for part, some in theirs)]),
         fired.features,
     )
     outcome, _ = decide(
         merged,
         [case.tried, *map(_without_control, case.rules)],
-        consent=case.consent,
+        consent=case.consents[shard.number],
         cap=case.others.setting.settings.cap,
         earlier=Contacts(),
         texts=case.texts,

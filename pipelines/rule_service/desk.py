@@ -119,6 +119,6 @@ class Desk:
         others = [active for active in on if active.rule.rule_id != rule.rule_id]
         too_many = [active.rule.rule_id for active in others if past.too_often(active)]
         beside = tuple(active for active in others if active.rule.rule_id not in too_many)
-        consent = self._consents.now(setting.consent_default)
+        consents = self._consents.now(setting.consent_default)
         left_out = tuple(sorted({*undecided, *too_many} - {rule.rule_id}))
-        return Case(tried, beside, left_out, past, consent, past.upto - days * _DAY)
+        return Case(tried, beside, left_out, past, consents, past.upto - days * _DAY)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipelines.rule_service.memory import Kept, Shard
 from pipelines.rule_service.world import Setting
@@ -19,9 +19,8 @@ from transforms.columns.rules.memory import Memory
 from transforms.rules.language import ActiveRule
 
 MOST: Final = 8_000_000
-"""Firings that can be looked at one by one: they take about 50 bytes each."""
+"""Firings that can be looked at one by one: one takes some 50 bytes."""
 _FEW: Final = 1000
-_NO_TEXTS: Final = pa.array([], pa.string())
 
 
 def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto: int) -> Firings:
@@ -38,6 +37,14 @@ def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto
     return found
 
 
+@dataclass(frozen=True)
+class Fired:
+    """The firings of one rule for a shard: positions of subscribers among the shard's, and seconds."""
+
+    person: NDArray[np.int32]
+    decided_at: Ints
+
+
 class Others:
     """The firings of the rules that are on, worked out once for a history and a rule.
 
@@ -50,7 +57,7 @@ class Others:
     def __init__(self, kept: Kept, setting: Setting) -> None:
         self.kept, self.setting = kept, setting
         self.upto = first_pane_end_after(kept.last, setting.settings.pane)
-        self._found: dict[tuple[ActiveRule, int], Firings] = {}
+        self._found: dict[tuple[ActiveRule, int], Fired] = {}
         self._pace: dict[ActiveRule, float] = {}
 
     def pace(self, active: ActiveRule) -> float:
@@ -72,22 +79,14 @@ class Others:
         for key in [key for key in self._found if key[0] not in wanted]:
             self._found.pop(key, None)
 
-    def of(self, rules: Sequence[ActiveRule], shard: Shard) -> list[Firings]:
-        """The firings of each of some rules, without their values."""
+    def of(self, rules: Sequence[ActiveRule], shard: Shard) -> list[Fired]:
+        """The firings of each of some rules."""
         number = id(shard)  # it lives as long as the history
         missing = [active for active in rules if (active, number) not in self._found]
         if missing:
             found = firings_of(missing, shard, self.setting, self.upto)
             for position, active in enumerate(missing):
-                rows = found.rule == position
-                self._found[active, number] = Firings(
-                    found.rule[rows], found.subscriber[rows], found.decided_at[rows], _NO_TEXTS
-                )
+                rows = np.flatnonzero(found.rule == position)
+                person = np.searchsorted(shard.people, found.subscriber[rows]).astype(np.int32)
+                self._found[active, number] = Fired(person, found.decided_at[rows])
         return [self._found[active, number] for active in rules]
-
-
-def of_people(firings: Firings, codes: Ints) -> Firings:
-    """Those of some subscribers, without their values."""
-    rows = np.isin(firings.subscriber, codes)
-    columns = (firings.rule[rows], firings.subscriber[rows], firings.decided_at[rows])
-    return replace(firings, rule=columns[0], subscriber=columns[1], decided_at=columns[2])

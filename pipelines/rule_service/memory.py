@@ -34,8 +34,14 @@ _COLUMNS: Final = [f.name for f in RECORDS if f.name not in ("id", "account_id",
 
 @dataclass(frozen=True)
 class Shard:
-    """Some subscribers' interactions, ascending by caller, then start."""
+    """Some subscribers' interactions.
 
+    Attributes:
+        number: of the shard, of `SHARDS`.
+        rows: ascending by caller, then start.
+    """
+
+    number: int
     rows: Interactions = field(default_factory=empty)
 
     @cached_property
@@ -51,14 +57,14 @@ class Shard:
     def few(self, people: int) -> Shard:
         """Those of the first subscribers, so many of them."""
         end = int(np.searchsorted(self.rows.caller, self.people[:people][-1], "right"))
-        return Shard(self.rows.take(slice(0, end)))
+        return Shard(self.number, self.rows.take(slice(0, end)))
 
     def with_more(self, more: Sequence[Interactions], since: int) -> Shard:
         """With others, and without those that start before a second."""
         parts = [self.rows, *more]
         if not more and (not len(self.rows) or int(self.rows.start.min()) >= since):
             return self
-        return Shard(concat([part.drop_before(since) for part in parts]).by_caller())
+        return Shard(self.number, concat([part.drop_before(since) for part in parts]).by_caller())
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Kept:
     """
 
     run: Mapping[str, Any]
-    shards: Sequence[Shard] = (Shard(),) * SHARDS
+    shards: Sequence[Shard] = tuple(Shard(k) for k in range(SHARDS))
     texts: Mapping[int, str] = field(default_factory=dict)
     paths: frozenset[str] = frozenset()
     since: int = 0
