@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import apache_beam as beam
@@ -24,7 +25,7 @@ from pipelines.orphans import guard_children
 from pipelines.preflight import Prepared, PreparedLive, prepare
 from pipelines.progress import Progress
 from pipelines.summary import fates, summary
-from transforms.errors import CallbeamError, RequestError
+from transforms.errors import CallbeamError, RequestError, StoreError
 from transforms.tally import Tally, tally_of, too_many
 
 DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
@@ -94,7 +95,8 @@ def run_pipeline(prepared: Prepared, run_id: str) -> None:
 
 def _heartbeat(store: Store, run_id: str):  # type: ignore[no-untyped-def]
     def beat(tally: Tally) -> None:
-        store.update_run(run_id, records_read=tally.read, records_rejected=tally.rejected)
+        with suppress(StoreError):  # the writer keeps the store busy, and shows the run alive itself
+            store.update_run(run_id, records_read=tally.read, records_rejected=tally.rejected)
 
     return beat
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +21,12 @@ GATHER_ROWS: Final = 250_000
 """Rows of a fresh run that are worth a transaction. Each one rewrites the pages of the key's index that its
 rows fall into, nearly all of them: 64 transactions of 16,000 rows take twice as long as 4 of 250,000."""
 
+START_ROWS: Final = 10_000
+"""Rows of a fresh run at which a transaction begins; the rows that come meanwhile join it."""
+
+COMPANY: Final = 0.2
+"""Seconds that a transaction of a fresh run, which keeps other writers out, waits for more rows."""
+
 PAUSE: Final = 1.0
 """Seconds between two attempts of a patient writer."""
 
@@ -33,6 +39,7 @@ class _Job:
     counts: Mapping[str, Any]
     also: Also | None
     done: tuple[Callable[[], object], ...] = ()
+    number: int = 1
 
     @property
     def rows(self) -> int:
@@ -55,16 +62,26 @@ class _Job:
         for name, rows in later.tables.items():
             tables[name] = pa.concat_tables([tables[name], rows]) if name in tables else rows
         counts, done = {**self.counts, **later.counts}, self.done + later.done
-        return _Job(self.run_id, tables, self.append, counts, later.also, done)
+        return _Job(self.run_id, tables, self.append, counts, later.also, done, self.number + later.number)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """What can be gone through again from its beginning."""
+
+    parts: Callable[[], Iterator[dict[str, pa.Table]]]
+
+    def __iter__(self) -> Iterator[dict[str, pa.Table]]:
+        return self.parts()
 
 
 class BackgroundWriter:
     """Takes tables in order and writes them on a thread of its own; what waits may share a transaction.
 
-    Rows of fresh runs (``append``) are held back until there are `GATHER_ROWS` of them, or `flush`; all else
-    is written at once. After a failure everything raises it: what was waiting is lost. A patient writer tries
-    again and again where waiting can help (`engines.mends`): meanwhile `trouble` says why, `put` waits as soon as
-    too much is waiting, and `flush` waits.
+    Rows of fresh runs (``append``) are held back until there are `START_ROWS` of them, or `flush`, and share
+    transactions of `GATHER_ROWS`; all else is written at once. After a failure everything raises it: what was
+    waiting is lost. A patient writer tries again and again where waiting can help (`engines.mends`): meanwhile
+    `trouble` says why, `put` waits as soon as too much is waiting, and `flush` waits.
 
     Args:
         writer: does the writing; it may be used beside this.
@@ -162,25 +179,39 @@ class BackgroundWriter:
             raise StoreError(f"the writer of {self.writer.name} is closed")
 
     def _work(self) -> None:
-        while (taken := self._take()) is not None:
-            job, number = taken
+        while (job := self._take()) is not None:
+            taken = [job]
             try:
-                while not self._try(job):
+                while not self._try(taken):
                     with self._changed:
                         self._changed.wait_for(lambda: not self.patient, PAUSE)
             except Exception as error:  # whatever it is, the thread that flushes has to hear of it
                 self._fail(error)
                 return
-            for done in job.done:
+            for done in (d for one in taken for d in one.done):
                 done()
             with self._changed:
-                self._done += number
+                self._done += sum(one.number for one in taken)
                 self._changed.notify_all()
 
-    def _try(self, job: _Job) -> bool:
-        """Writes a transaction; False where it is worth another attempt."""
+    def _try(self, taken: list[_Job]) -> bool:
+        """Writes a transaction, and adds the jobs that join it; False where it is worth another attempt."""
+        job = taken[0]
+        counts = dict(job.counts)
+
+        def company() -> Iterator[dict[str, pa.Table]]:
+            counts.update({n: v for one in taken[1:] for n, v in one.counts.items()})
+            yield from (one.tables for one in taken[1:])
+            while (later := self._join(taken)) is not None:
+                taken.append(later)
+                counts.update(later.counts)
+                yield later.tables
+
+        more = _Again(company) if job.append and job.also is None else ()
         try:
-            self.writer.write(job.run_id, job.tables, append=job.append, counts=job.counts, also=job.also)
+            self.writer.write(
+                job.run_id, job.tables, append=job.append, counts=counts, also=job.also, more=more
+            )
         except StoreError as error:
             if not (self.patient and mends(error)):
                 raise
@@ -189,22 +220,34 @@ class BackgroundWriter:
         self.trouble = None
         return True
 
-    def _take(self) -> tuple[_Job, int] | None:
-        """The next transaction and how many jobs are in it; None at the end."""
+    def _take(self) -> _Job | None:
+        """The next transaction; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._is_due())
             if not self._jobs:
                 return None
-            job, number = self._jobs.popleft(), 1
+            job = self._jobs.popleft()
             while self._jobs and job.takes(self._jobs[0]) and job.rows < GATHER_ROWS:
-                job, number = job.with_later(self._jobs.popleft()), number + 1
+                job = job.with_later(self._jobs.popleft())
             self._changed.notify_all()
-            return job, number
+            return job
+
+    def _join(self, taken: list[_Job]) -> _Job | None:
+        """The next job that shares the transaction of a fresh run; None where there is none, or enough."""
+        if sum(job.rows for job in taken) >= GATHER_ROWS:
+            return None
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._closed or self._hurry == self._put, COMPANY)
+            if not self._jobs or not all(job.takes(self._jobs[0]) for job in taken) or self._jobs[0].also:
+                return None
+            job = self._jobs.popleft()
+            self._changed.notify_all()
+            return job
 
     def _is_due(self) -> bool:
         if self._hurry > self._done or not all(job.append for job in self._jobs):
             return bool(self._jobs)
-        return sum(job.rows for job in self._jobs) >= GATHER_ROWS
+        return sum(job.rows for job in self._jobs) >= min(START_ROWS, GATHER_ROWS)
 
     def _fail(self, error: Exception) -> None:
         with self._changed:

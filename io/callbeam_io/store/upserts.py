@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, Table
 
 from callbeam_io.store.tables import INSERT_ONLY, key_names
@@ -34,16 +35,35 @@ def write(connection: Connection, table: Table, run_id: str, rows: pa.Table, app
     if rows.num_rows == 0:
         return
     if connection.dialect.name == "sqlite":
-        raw: Any = connection.connection.driver_connection
-        insert = insert_clause(table, run_id, rows.column_names, "VALUES ({})", ["?"] * rows.num_columns)
-        sql = f"{insert} {conflict_clause(table, rows.column_names)}"
-        for start in range(0, rows.num_rows, _PIECE):
-            raw.write(sql, rows.slice(start, _PIECE))
+        _write_sqlite(connection, table, run_id, rows)
         return
     from callbeam_io.store import postgres  # its driver is an extra
 
     if not (append and postgres.appended(connection, table, run_id, rows)):
         postgres.merge(connection, table, run_id, rows)
+
+
+def _write_sqlite(connection: Connection, table: Table, run_id: str, rows: pa.Table) -> None:
+    raw: Any = connection.connection.driver_connection
+    found = {n: _one_value(table, n, rows.column(n)) for n in rows.column_names}
+    same = {name: value for name, value in found.items() if value is not None}
+    bound = rows.drop_columns(list(same)) if 0 < len(same) < rows.num_columns else rows
+    names, values = bound.column_names, ["?"] * bound.num_columns
+    if bound is not rows:
+        names, values = [*names, *same], [*values, *same.values()]
+    insert = insert_clause(table, run_id, names, "VALUES ({})", values)
+    sql = f"{insert} {conflict_clause(table, names)}"
+    for start in range(0, bound.num_rows, _PIECE):
+        raw.write(sql, bound.slice(start, _PIECE))
+
+
+def _one_value(table: Table, name: str, column: pa.ChunkedArray) -> str | None:
+    """A column that holds one time, or nothing at all, as SQL: it need not be bound row by row."""
+    if column.null_count == len(column):
+        return "NULL"
+    if column.null_count or table.c[name].info["kind"] != "time" or column[0] != column[len(column) - 1]:
+        return None
+    return _literal(column[0].as_py()) if pc.all(pc.equal(column, column[0])).as_py() else None
 
 
 def insert_clause(table: Table, run_id: str, names: Sequence[str], source: str, values: Sequence[str]) -> str:

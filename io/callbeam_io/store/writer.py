@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import polars as pl
@@ -47,6 +48,7 @@ class TableWriter(StoreBase):
         append: bool = False,
         counts: Mapping[str, Any] | None = None,
         also: Also | None = None,
+        more: Iterable[Mapping[str, Rows]] = (),
     ) -> int:
         """Writes tables in one transaction, all or nothing; what is written again changes nothing.
 
@@ -57,6 +59,8 @@ class TableWriter(StoreBase):
             append: the keys are not expected to be there yet (a fresh run).
             counts: values for the run's row, see `runs.set_run_values`.
             also: called with the connection at the end of the transaction; again if it has to be repeated.
+            more: further tables of the same transaction, taken as they come; from the first one again if it has to
+                be repeated.
 
         Returns:
             The number of rows written.
@@ -64,19 +68,21 @@ class TableWriter(StoreBase):
         Raises StoreError where the database refuses, among others after 30 s of waiting for another writer;
         ValueError: a table or column that does not exist.
         """
-        ready = {name: for_store(table_named(name), rows) for name, rows in tables.items()}
+        rows = 0
 
         def work(connection: Connection) -> None:
-            for name, rows in ready.items():
-                upserts.write(connection, table_named(name), run_id, rows, append)
-            if counts:
-                set_run_values(connection, run_id, **counts)
+            nonlocal rows
+            rows = 0
+            for part in chain((tables,), more):
+                rows += _write(connection, run_id, part, append)
+            if counts or append:  # a long write of a fresh run is a sign of its life
+                set_run_values(connection, run_id, **(counts or {}))
             if also is not None:
                 also(connection)
 
         with self._guard:
             self._persist(work)
-        return sum(rows.num_rows for rows in ready.values())
+        return rows
 
     def _persist(self, work: Also) -> None:
         """One transaction, repeated where the server says that it would succeed then."""
@@ -89,6 +95,14 @@ class TableWriter(StoreBase):
             except StoreError as error:
                 if not _worth_another_try(error) or time.monotonic() > end:
                     raise
+
+
+def _write(connection: Connection, run_id: str, tables: Mapping[str, Rows], append: bool) -> int:
+    """Writes tables; the number of their rows."""
+    ready = {name: for_store(table_named(name), rows) for name, rows in tables.items()}
+    for name, rows in ready.items():
+        upserts.write(connection, table_named(name), run_id, rows, append)
+    return sum(rows.num_rows for rows in ready.values())
 
 
 def _worth_another_try(error: StoreError) -> bool:
