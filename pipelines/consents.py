@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,13 +11,16 @@ import numpy as np
 import polars as pl
 
 from callbeam_io.store import Store
+from callbeam_io.store.changes import changed_between, newest_change
 from callbeam_io.store.consent import read_consent as read_file
+from callbeam_io.store.filters import Condition
 from transforms.columns.numbers import party_codes, party_texts
 from transforms.columns.rules.arrays import Bools
 from transforms.columns.rules.outcomes import Consent, Ledger, ledger
 from transforms.errors import OptionError
 from transforms.schema import TIME_FORMAT
 
+_FEW: Final = 1000  # people whose statements are read one by one
 _STATED: Final = {"subscriber": pl.String, "at": pl.String, "opted_in": pl.Boolean}
 
 
@@ -36,12 +40,12 @@ def _ledger(frame: pl.DataFrame, said: Bools) -> Ledger:
     return ledger(party_codes(frame["subscriber"]).code, at, said)
 
 
-def statements(store: Store | None, table: str) -> pl.DataFrame:
+def statements(store: Store | None, table: str, where: Mapping[str, Condition] | None = None) -> pl.DataFrame:
     """Columns ``subscriber``, ``at`` and ``opted_in`` of ``consent`` or ``suppressed`` (null there); none without
-    a store."""
+    a store. ``where`` as of `Store.rows`."""
     if store is None:
         return pl.DataFrame(schema=_STATED)
-    return _shaped(pl.DataFrame(pl.from_arrow(store.table(table))))
+    return _shaped(pl.DataFrame(pl.from_arrow(store.table(table, where=where))))
 
 
 def _shaped(frame: pl.DataFrame) -> pl.DataFrame:
@@ -64,6 +68,45 @@ def with_file(stated: pl.DataFrame, path: str, region: str | None) -> pl.DataFra
 def read_consent(store: Store, *, default: bool) -> Consent:
     """Consents and suppressions of the store."""
     return consent_of(statements(store, "consent"), statements(store, "suppressed"), default=default)
+
+
+@dataclass
+class ConsentReader:
+    """Reads consents and suppressions of a store again and again: as a whole at first, then what changed.
+
+    Attributes:
+        store: where from.
+        default: whether who stated nothing consents.
+    """
+
+    store: Store
+    default: bool
+    _seen: int = 0
+    _consent: Consent | None = None
+
+    def read(self) -> Consent:
+        """What the store says now; the same object as long as nothing changed."""
+        now = newest_change(self.store)
+        if self._consent is None:
+            self._consent = read_consent(self.store, default=self.default)
+        elif now != self._seen:
+            self._consent = self._changed(self._consent, now)
+        self._seen = now  # what was written in between is read again
+        return self._consent
+
+    def _changed(self, old: Consent, now: int) -> Consent:
+        changed = None if now < self._seen else changed_between(self.store, self._seen, now, _FEW)
+        if changed is None:
+            return read_consent(self.store, default=self.default)
+        codes = np.unique(party_codes(pl.Series(changed, dtype=pl.String)).code)
+        of_these = {"subscriber": ("in", changed)}
+        stated, suppressed = (statements(self.store, table, of_these) for table in ("consent", "suppressed"))
+        new = consent_of(stated, suppressed, default=self.default)
+        return Consent(
+            old.stated.replaced(codes, new.stated),
+            old.suppressed.replaced(codes, new.suppressed),
+            self.default,
+        )
 
 
 def load_consents(store: Store, path: str, region: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from callbeam_io.store import Store, writer_for
-from pipelines.consents import read_consent
+from pipelines.consents import ConsentReader
 from pipelines.rulebook import FROM_STORE, BookSpec, rules_of_store, seconds_of
 from transforms.columns.decisions import RuleBook, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
@@ -77,11 +77,12 @@ class LiveBook:
         return found
 
     def _read(self) -> None:
+        consents = ConsentReader(self.store, self.spec.consent_default)
         while not self._stop.wait(_EVERY):
             try:
                 rules = rules_of_store(self.store, self.types, self.pane)
                 if rules or self.run.book.rules:  # a million consents are not read for nothing
-                    self._consent = read_consent(self.store, default=self.spec.consent_default)
+                    self._consent = consents.read()
             except CallbeamError as error:  # the store is away for a moment: what is on stays on
                 _LOGGER.warning("rules could not be read: %s", error)
                 continue

@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from stores import store_fixture, url_fixture  # noqa: F401
 
 from callbeam_io.store import TABLES, Store, open_store
+from callbeam_io.store.changes import newest_change
 from callbeam_io.store.engines import make_engine, parse_url, shown
 from callbeam_io.store.migrations import SCHEMA_VERSION, migrate
 from callbeam_io.store.tables import RUN_TABLES, key_names
+from callbeam_io.store.web_consent import record_consent
 from transforms.errors import OptionError
 from transforms.schema import TABLE_KEYS, TABLE_VALUES
 
@@ -78,14 +80,27 @@ def test_a_store_of_the_first_version_becomes_as_a_new_one(store_url: str) -> No
         for table, columns in later.items():
             for column in columns:
                 connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
-        for table in ("run_samples", "state_changes", "jobs"):
+        _drop_triggers(connection)
+        for table in ("run_samples", "state_changes", "jobs", "consent_changes"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("UPDATE schema_version SET version = 1"))
     assert _described(store) != new
     store.close()
     store = open_store(store_url)
     assert _described(store) == new
+    record_consent(store, "+12025550123", "2026-01-01 00:00:00", True, "page")
+    assert newest_change(store) == 1
     store.close()
+
+
+def _drop_triggers(connection: Connection) -> None:
+    events = ("insert", "update", "delete")
+    if connection.dialect.name == "postgresql":
+        for name in ("lock_consent_changes", *(f"note_consent_{event}" for event in events)):
+            connection.execute(text(f"DROP FUNCTION {name} CASCADE"))
+    else:
+        for name in (f"{table}_{event}_noted" for table in ("consent", "suppressed") for event in events):
+            connection.execute(text(f"DROP TRIGGER {name}"))
 
 
 def _described(store: Store) -> dict[str, object]:

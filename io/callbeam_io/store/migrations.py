@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, func, insert, inspect, select, text
 
 from callbeam_io.store.adbc_dialect import WRITES
+from callbeam_io.store.changes import watch_consents
 from callbeam_io.store.engines import shown
 from callbeam_io.store.tables import METADATA, TABLES
 from callbeam_io.store.types import utc_text
@@ -17,7 +18,8 @@ Migration = Callable[[Connection], None]
 
 
 def _second(connection: Connection) -> None:
-    """Deliveries with their attempts, rules in words, samples, changes of state, jobs of the web app."""
+    """Deliveries with their attempts, rules in words, samples, changes of state, jobs of the web app, and
+    whose consents changed."""
     key = 'VARCHAR COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
     added = {
         "rules": [f"sentence {key}"],
@@ -37,6 +39,11 @@ def _second(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX deliveries_by_state ON deliveries (state, due_at)"))
     connection.execute(text("CREATE INDEX deliveries_by_subscriber ON deliveries (subscriber)"))
     _new_tables(connection, key)
+    number = "BIGSERIAL" if connection.dialect.name == "postgresql" else "INTEGER"
+    connection.execute(
+        text(f"CREATE TABLE consent_changes (id {number} NOT NULL, subscriber {key}, PRIMARY KEY (id))")
+    )
+    watch_consents(connection)
 
 
 def _new_tables(connection: Connection, key: str) -> None:
@@ -123,6 +130,7 @@ def _make(connection: Connection, create: bool) -> None:
             "name another database (PostgreSQL: or another schema, ?options=-csearch_path%3Dcallbeam)",
         )
     METADATA.create_all(connection)
+    watch_consents(connection)
 
 
 def _refuse_newer(engine: Engine, found: int, version: int) -> None:

@@ -63,7 +63,7 @@ streaming run, ``record_files`` the files of kept records that count; ``runs.pru
 being deleted; ``rules.version`` is the version that the row is a copy of; ``rules.error`` says why a rule was
 switched off; ``sentence`` is the rule in words. ``run_samples`` holds what a streaming run counted since the
 sample before, ``state_changes`` when the pipeline became live, stalled or stopped, ``jobs`` the commands that
-were started from the web app."""
+were started from the web app. ``consent_changes`` says whose consents or suppressions changed, see `changes`."""
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -92,6 +92,13 @@ Table(
         _column(n, k, False)
         for n, k in _pairs("at time, username text, action text, target text, detail json")
     ),
+)
+
+Table(
+    "consent_changes",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, info={"kind": "int"}),
+    _column("subscriber", "text", False),
 )
 
 TABLES: Final[dict[str, Table]] = dict(METADATA.tables)

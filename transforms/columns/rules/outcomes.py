@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -36,22 +35,26 @@ class Ledger:
     at: Ints = field(default_factory=_none)
     said: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
 
-    @cached_property
-    def _ranks(self) -> tuple[Ints, Ints, Ints]:
-        """Distinct codes, distinct moments, and per row a number that ascends by both."""
-        distinct, times = np.unique(self.codes), np.unique(self.at)
-        rank = np.searchsorted(distinct, self.codes) * (len(times) + 1) + np.searchsorted(times, self.at) + 1
-        return distinct, times, rank
-
     def newest(self, codes: Ints, when: Ints) -> Ints:
         """Position of the last row of each code with ``at <= when``, -1 without."""
-        if not len(self.codes):
-            return np.full(len(codes), -1)
-        distinct, times, rank = self._ranks
-        place, there = find(distinct, codes)
-        wanted = place * (len(times) + 1) + np.searchsorted(times, when, "right")
-        row = np.searchsorted(rank, wanted, "right") - 1
-        return np.where(there & (row >= 0) & (self.codes[row] == codes), row, -1)
+        first = np.searchsorted(self.codes, codes)
+        low, high = first.copy(), np.searchsorted(self.codes, codes, "right")
+        while (
+            open_ := np.flatnonzero(low < high)
+        ).size:  # all at once: as often as halves the most rows of one
+            middle = (low[open_] + high[open_]) // 2
+            before = self.at[middle] <= when[open_]
+            low[open_[before]] = middle[before] + 1
+            high[open_[~before]] = middle[~before]
+        return np.where(low > first, low - 1, -1)
+
+    def replaced(self, codes: Ints, rows: Ledger) -> Ledger:
+        """With these rows in place of all of some ascending codes'."""
+        there = find(codes, self.codes)[1]
+        kept = Ledger(self.codes[~there], self.at[~there], self.said[~there]) if there.any() else self
+        place = np.searchsorted(kept.codes, rows.codes)
+        columns = ("codes", "at", "said")
+        return Ledger(*(np.insert(getattr(kept, n), place, getattr(rows, n)) for n in columns))
 
 
 def ledger(codes: Ints, at: Ints, said: Bools | None = None) -> Ledger:
