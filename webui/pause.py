@@ -35,10 +35,8 @@ def switch(*, on: bool) -> None:
         return
     store().set_control(PAUSED, {"by": current_user.name, "at": utc_text()} if on else None)
     log("promotions paused" if on else "promotions resumed")
-    flash(
-        "All promotions are paused: nothing is sent or exported." if on else "Promotions go out again.",
-        "warning" if on else "success",
-    )
+    if not on:  # that they are paused stands on every page
+        flash("Promotions go out again.", "success")
 
 
 def paused() -> dict[str, Any] | None:
