@@ -33,6 +33,7 @@ class RunConfig:
 
     inputs: tuple[str, ...]
     input_format: str
+    pubsub_id_label: str | None
     timezone: str
     timezone_assumed: bool
     default_region: str | None
@@ -106,6 +107,7 @@ def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfi
     return RunConfig(
         inputs=_inputs(flags.input, streaming=streaming),
         input_format=flags.input_format,
+        pubsub_id_label=_id_label(flags.pubsub_id_label, _runner(beam_args)),
         timezone=_timezone(flags.timezone or "UTC"),
         timezone_assumed=flags.timezone is None,
         default_region=_region(flags.default_region),
@@ -147,6 +149,16 @@ def _inputs(given: Sequence[str] | None, *, streaming: bool) -> tuple[str, ...]:
     if twice:
         raise OptionError(f"--input {twice[0].partition('?')[0]} twice", "each input once")
     return tuple(given)
+
+
+def _id_label(name: str | None, runner: str) -> str | None:
+    if name is not None and runner != "DataflowRunner":
+        raise OptionError(
+            f"--pubsub_id_label {name!r} on {runner}",
+            "--runner=DataflowRunner",
+            "leave it out: elsewhere messages are known by their id, records by theirs",
+        )
+    return name
 
 
 def _lateness(text: str | None) -> int | None:

@@ -24,6 +24,7 @@ class ReadFeeds(beam.PTransform):
         prepare: makes packets of parsed batches.
         tick_every: seconds between packets without records.
         drained: whether the run was told to drain.
+        id_label: attribute by which the service knows repeated Pub/Sub messages; None: Pub/Sub's own id.
     """
 
     key: str
@@ -31,6 +32,7 @@ class ReadFeeds(beam.PTransform):
     prepare: Preparer
     tick_every: float
     drained: Callable[[], bool]
+    id_label: str | None = None
 
     @property
     def splits(self) -> int:
@@ -45,7 +47,8 @@ class ReadFeeds(beam.PTransform):
         for number, live in enumerate(self.feeds):
             if _is_pubsub(live):
                 key = f"{self.key}/{number}/messages"
-                read = ReadMessages(live.feed, self.prepare, key, live.lateness, self.tick_every, Packet)
+                how = (live.lateness, self.tick_every, Packet, self.id_label)
+                read = ReadMessages(live.feed, self.prepare, key, *how)
                 branches.append(pbegin | f"PubSub{number}" >> read)
         others = [f for f in self.feeds if not _is_pubsub(f)]
         if others:

@@ -47,7 +47,7 @@ def build_durable(pipeline: beam.Pipeline, prepared: PreparedLive, run_id: str) 
     prepare = Prepare(config.clean_settings(), config.reference, config.max_ahead)
     drained = Drained(config.output, run_id)
     if runner == "DataflowRunner":
-        read = ReadFeeds(run_id, feeds, prepare, config.early_every, drained)
+        read = ReadFeeds(run_id, feeds, prepare, config.early_every, drained, config.pubsub_id_label)
         source: FeedSource | ReadFeeds = read
         splits = read.splits
     else:

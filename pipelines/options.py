@@ -58,6 +58,7 @@ def _input_flags(group: Any) -> None:
         metavar="NAME",
         help="auto, callbeam, pipes, jsonl, parquet, the name of a switch's format, or a mapping file (auto)",
     )
+    add("--pubsub_id_label", metavar="NAME", help="on Dataflow: attribute with the message's id (its own)")
     add("--timezone", default=None, metavar="ZONE", help="zone of stamps that carry none (UTC)")
     add("--default_region", default=None, metavar="XX", help="ISO region of numbers without + (none)")
     add("--directory", default=None, metavar="FILE", help="CSV or Parquet number,business_type")

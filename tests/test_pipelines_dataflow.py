@@ -38,10 +38,16 @@ def batch(tmp_path: Path) -> beam.Pipeline:
 
 @pytest.fixture
 def stream(tmp_path: Path) -> beam.Pipeline:
+    return stream_with(tmp_path)
+
+
+def stream_with(tmp_path: Path, *flags: str) -> beam.Pipeline:
     inputs = ["pubsub://projects/callbeam-test/subscriptions/calls", f"dir://{tmp_path}"]
     words = [word for text in inputs for word in ("--input", text)]
     url = f"sqlite:///{tmp_path}/r.db"
-    return dry_run(prepare([*words, "--streaming", "--output", url, "--window", "sliding:1d/2h", *FLAGS]))
+    return dry_run(
+        prepare([*words, "--streaming", "--output", url, "--window", "sliding:1d/2h", *flags, *FLAGS])
+    )
 
 
 def components(pipeline: beam.Pipeline) -> beam_runner_api_pb2.Components:
@@ -121,6 +127,16 @@ def test_pubsub_is_read_by_the_service(stream: beam.Pipeline) -> None:
     names = [t.unique_name for t in components(stream).transforms.values()]
     assert any("PubSub0/ReadFromPubSub" in name for name in names)
     assert any("Feeds/" in name for name in names)
+
+
+def test_the_label_of_ids_reaches_the_service(tmp_path: Path) -> None:
+    pipeline = stream_with(tmp_path, "--pubsub_id_label", "record_uid")
+    (payload,) = [
+        beam_runner_api_pb2.PubSubReadPayload.FromString(t.spec.payload)
+        for t in components(pipeline).transforms.values()
+        if t.spec.urn == common_urns.composites.PUBSUB_READ.urn
+    ]
+    assert payload.id_attribute == "record_uid"
 
 
 def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
