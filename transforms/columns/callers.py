@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from transforms.columns.accounts import Accounts
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.records import Records, concat, from_batches
@@ -36,11 +37,7 @@ class Callers:
         self._table = KeyTable()
         self._columns = self._empty_columns()
         self._text = np.empty(0, object)
-        self._account = np.empty(0, object)
-        self._account_id = np.empty(0, object)
-        self._account_start: NDArray[np.int64] = np.empty(0, np.int64)
-        self._accounts = False  # whether there was ever one
-        self._scratch: NDArray[np.int32] = np.empty(0, np.int32)
+        self._accounts = Accounts()
         self._changed: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._unsaved: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.population = np.zeros(HOURS, np.int64)
@@ -57,7 +54,10 @@ class Callers:
             _add_up(self._columns[name], at, values.astype(np.int64))
         np.maximum.at(self._columns["last"], at, records.seconds)
         np.minimum.at(self._columns["first"], at, records.seconds)
-        self._keep_texts(at, records)
+        if "caller_text" in records.text:
+            named = np.flatnonzero(records.caller < 0)
+            self._text[at[named]] = records.text["caller_text"].gather(named).to_numpy()
+        self._accounts.add(at, records)
         self._changed[at] = self._unsaved[at] = True
         self.population += np.bincount(records.hour, minlength=HOURS)
 
@@ -89,11 +89,8 @@ class Callers:
             fill = {"last": _NEVER, "first": np.iinfo(np.int64).max}.get(name, 0)
             self._columns[name] = grown(column, size, fill)
         self._changed, self._unsaved = (grown(c, size) for c in (self._changed, self._unsaved))
-        self._account_start = grown(self._account_start, size, _NEVER)
-        self._scratch = grown(self._scratch, size)
-        self._text, self._account, self._account_id = (
-            _grown_objects(c, size) for c in (self._text, self._account, self._account_id)
-        )
+        self._accounts.grow(size)
+        self._text = _grown_objects(self._text, size)
         return at
 
     def _empty_columns(self) -> dict[str, NDArray[Any]]:
@@ -107,47 +104,6 @@ class Callers:
                 np.zeros((0, widths[name]), np.uint32) if name in widths else np.zeros(0, np.int64)
             )
         return columns
-
-    def _keep_texts(self, at: NDArray[np.int64], records: Records) -> None:
-        """Keeps texts of parties that are no numbers, and the account of the greatest (start, id)."""
-        if "caller_text" in records.text:
-            named = np.flatnonzero(records.caller < 0)
-            self._text[at[named]] = records.text["caller_text"].gather(named).to_numpy()
-        known = self._account_start[at]
-        np.maximum.at(self._account_start, at, records.start)
-        self._accounts |= "account_id" in records.text
-        if not self._accounts:  # all have none
-            return
-        rows = np.flatnonzero(records.start == self._account_start[at])
-        rows = self._greatest_ids(at[rows], rows, records.start[rows] == known[rows], records)
-        for kept, name in ((self._account, "account_id"), (self._account_id, "id")):
-            kept[at[rows]] = records.text[name].gather(rows).to_numpy() if name in records.text else None
-
-    def _greatest_ids(
-        self, at: NDArray[np.int64], rows: NDArray[np.int64], equal: NDArray[np.bool_], records: Records
-    ) -> NDArray[np.int64]:
-        """One row per subscriber, but where the record that is known has a greater id.
-
-        Args:
-            at: of each row its subscriber.
-            rows: the newest records of their subscribers: several of one where they start at one moment.
-            equal: which of them start when the newest known record did.
-            records: what rows are of.
-        """
-        order = np.arange(len(rows), dtype=np.int32)
-        self._scratch[at] = order  # of several rows of a subscriber, the last one wins
-        winner = self._scratch.take(at)
-        tied = (winner != order) | equal
-        tied[winner[tied]] = True
-        alone, tied = rows[~tied], np.flatnonzero(tied)
-        if not len(tied):
-            return alone
-        best = {a: (self._account_id[a] or "", 1 << 64, -1) for a in at[tied[equal[tied]]].tolist()}
-        ids = records.text["id"].gather(rows[tied]).to_list() if "id" in records.text else [None] * len(tied)
-        for place, name, row in zip(at[tied].tolist(), ids, rows[tied].tolist(), strict=True):
-            mine = (name or "", int(records.id_hash[row]), row)
-            best[place] = max(best.get(place, mine), mine)
-        return np.concatenate([alone, [row for *_, row in best.values() if row >= 0]]).astype(np.int64)
 
     def changed(self) -> NDArray[np.int64]:
         """Positions of subscribers with records since `written` was last called."""
@@ -197,8 +153,8 @@ class Callers:
 
     def _with_texts(self, counts: SubscriberCounts) -> SubscriberCounts:
         at = self._table.find(counts.caller.view(np.uint64))
-        text, account = (pl.Series(list(c[at]), dtype=pl.String) for c in (self._text, self._account))
-        return replace(counts, text=text, account=account)
+        text = pl.Series(list(self._text[at]), dtype=pl.String)
+        return replace(counts, text=text, account=self._accounts.texts(at)[0])
 
     def positions_of(self, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of party codes, -1 where one never called."""
@@ -215,13 +171,11 @@ class Callers:
             columns[name] = (
                 pa.FixedSizeListArray.from_arrays(values, column.shape[1]) if column.ndim > 1 else values
             )
-        for name, texts in (
-            ("text", self._text),
-            ("account", self._account),
-            ("account_id", self._account_id),
-        ):
-            columns[name] = pa.array(list(texts[at]), pa.large_string())
-        columns["account_start"] = pa.array(self._account_start[at])
+        account, account_id = self._accounts.texts(at)
+        columns["text"] = pa.array(list(self._text[at]), pa.large_string())
+        columns["account"] = account.to_arrow().cast(pa.large_string())
+        columns["account_id"] = account_id.to_arrow().cast(pa.large_string())
+        columns["account_start"] = pa.array(self._accounts.start[at])
         return pa.table(columns)
 
     def restore(self, saved: pa.Table) -> None:
@@ -231,12 +185,11 @@ class Callers:
             values = saved.column(name).combine_chunks()
             flat = values.flatten() if column.ndim > 1 else values
             column[at] = flat.to_numpy().reshape(len(at), *column.shape[1:])
-        self._text[at], self._account[at], self._account_id[at] = (
-            saved.column(n).to_numpy() for n in ("text", "account", "account_id")
-        )
-        self._account_start[at] = saved.column("account_start").to_numpy()
-        texts = [saved.column(n) for n in ("account", "account_id")]
-        self._accounts |= any(t.null_count < len(t) for t in texts)
+        self._text[at] = saved.column("text").to_numpy()
+        texts = [
+            pl.Series(pl.from_arrow(saved.column(n)), dtype=pl.String) for n in ("account", "account_id")
+        ]
+        self._accounts.restore(at, saved.column("account_start").to_numpy(), *texts)
         self._changed[at] = True
         hours = self._columns["hours"][: len(self)]
         self.population = hours.sum(axis=0, dtype=np.int64)
