@@ -25,6 +25,16 @@ _NOUNS: Final = {
     "best_weekday": "busiest day",
     "subscriber_region": "lives in",
 }
+_ONE: Final = {
+    "calls": "call",
+    "answered": "answered call",
+    "messages": "message",
+    "interactions": "call or message",
+    "international": "international call or message",
+    "distinct_numbers": "different number",
+    "distinct_regions": "different country",
+}
+"""How one of them is called."""
 _PROFILE: Final = ("tag", "business_type", "best_hour", "best_weekday", "subscriber_region")
 _UNITS: Final = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 
@@ -64,7 +74,7 @@ def _said(condition: Mapping[str, Any] | None, path: str, value: Any) -> str:
     if condition is None:
         return f"{path.removeprefix('when.')}: {value}"
     field = str(condition["field"])
-    noun = _NOUNS.get(field, field)
+    noun = _ONE.get(field, field) if value == 1 and field in _ONE else _NOUNS.get(field, field)
     if field in _PROFILE:
         return f"{noun} {_profile(field, value)}{_period(condition)}"
     shown = words.talk(value) if field == "duration_s" and value is not None else _plain(value)
