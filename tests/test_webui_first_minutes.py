@@ -75,5 +75,11 @@ def test_from_sign_in_to_the_first_promotion(address: str) -> None:
         clicks.on("link", "See who and why")
         page.wait_for_url("**/subscribers/*/why")
         assert "Insurance offer" in page.content() and clicks.count <= MOST_CLICKS
+        number = page.url.split("/")[-2]
+        page.set_viewport_size({"width": 390, "height": 844})  # the search is there on a phone too
+        page.locator("#search").click()
+        page.keyboard.type(number.replace("%2B", "+")[-10:])
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/subscribers/{number}")
         assert troubles == []
         browser.close()

@@ -121,3 +121,27 @@ def test_the_greatest_lines_are_shown() -> None:
     assert [d["name"] for d in figure["data"]] == [f"type {i}" for i in range(11, 4, -1)]
     assert figure["title"] == "type 11 leads: 11.0 records a second"
     assert lines({}, [], "x", "Nothing yet", LIGHT)["title"] == "Nothing yet"
+
+
+def test_a_generator_is_started_where_the_live_run_reads_and_stopped(world: World, tmp_path: Path) -> None:
+    assert "Start</button>" not in world.get("/generator").text
+    world.post("/generator", {"do": "start"})
+    jobs = world.app.extensions["callbeam"].jobs
+    assert jobs.newest() == [] and "no live run" in world.get("/generator").text
+    landing = tmp_path / "in"
+    landing.mkdir()
+    options = {"inputs": [f"dir://{landing}"], "max_ahead": 86400}
+    world.store.start_run(mode="streaming", runner="DirectRunner", options=options)
+    world.app.extensions["callbeam"].pulse._looked = float("-inf")
+    assert f"dir://{landing}" in world.get("/generator").text
+    assert world.post("/generator", {"do": "start"}).status_code == 302
+    end = time.monotonic() + 30
+    while not list(landing.glob("*")) and time.monotonic() < end:
+        time.sleep(0.1)
+    job = jobs.running()[0]
+    assert list(landing.glob("*")), jobs.tail(job["job_id"])
+    assert "A generator runs" in world.get("/generator").text
+    world.post("/generator", {"do": "stop"})
+    while jobs.running() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert jobs.job(job["job_id"])["state"] == "cancelled"

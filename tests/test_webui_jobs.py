@@ -144,6 +144,19 @@ def test_what_cannot_be_is_said_on_the_form(world: World, changes: dict[str, str
     assert jobs_of(world).newest() == [] and world.store.runs() == []
 
 
+def test_a_refused_run_gives_its_form_back(world: World) -> None:
+    data = {"do": "look", "file": (io.BytesIO(GOOD.encode()), "calls.csv")}
+    data["directory"] = (io.BytesIO(b"number,business_type\n+13125550100,Astrology\n"), "types.csv")
+    address = world.post("/runs/new", data, content_type="multipart/form-data").headers["Location"]
+    refused = world.post("/runs/new", {**form_of(world.get(address)), "do": "start"})
+    assert refused.status_code == 400 and "Astrology" in refused.text and 'id="wrong"' in refused.text
+    assert str(jobs_of(world).folder) not in refused.text and world.store.runs() == []
+    form = form_of(refused)
+    assert form["draft"] not in address and "calls.csv: the canonical CSV" in refused.text
+    assert [r["state"] for r in jobs_of(world).newest()] == ["failed"]
+    assert world.get(f"/runs/new?draft={form['draft']}").status_code == 200
+
+
 def test_a_path_must_be_inside_the_folders(world: World, tmp_path: Path) -> None:
     page = world.get("/runs/new").text
     assert "day.csv" in page and "secret" not in page

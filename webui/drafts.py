@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,7 +74,9 @@ class Draft:
         return replace(answer, error=self.plainly(answer.error))
 
     def plainly(self, said: str) -> str:
-        """A message without folders that nobody knows."""
+        """A message without folders that nobody knows and flags that the page does not have."""
+        if said.startswith("cannot tell the format of "):
+            said = f"{said.partition('. expected ')[0]}. Choose one below, or say which column holds what."
         place = jobs().place(self.job_id)
         said = said.replace(self.path, self.name)
         if self.directory:
@@ -101,6 +104,18 @@ def begin(upload: FileStorage | None, path: str, directory: FileStorage | None) 
     draft = Draft(job_id, found, name, directory=listed)
     save(draft)
     return draft
+
+
+def again(draft: Draft) -> Draft:
+    """The same as a new draft, with its files, after its job was refused."""
+    job_id = jobs().new_id()
+    old, new = (jobs().folder / name for name in (draft.job_id, job_id))
+    if (old / "in").is_dir():
+        shutil.move(old / "in", new / "in")
+    path, directory = (name.replace(f"{old}/", f"{new}/") for name in (draft.path, draft.directory))
+    made = replace(draft, job_id=job_id, path=path, directory=directory)
+    save(made)
+    return made
 
 
 def _saved(upload: FileStorage, place: Path, name: str) -> Path:

@@ -7,22 +7,30 @@ from typing import Any, Final
 
 from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from callbeam_io.store import web_accounts
+from callbeam_io.store.web_queries import RequestError
 from webui import traffic, words
 from webui.analyses import news
 from webui.figures.lines import lines
 from webui.figures.style import theme
 from webui.knobs import PLAIN, PRESETS, Knob, knobs, problem
 from webui.layout import NavItem
+from webui.moments import is_live
 from webui.promotions import rule_names
 from webui.roles import ADMIN, log, required
-from webui.services import services, store
+from webui.services import jobs, services, store
 
 bp = Blueprint("generator", __name__)
 NAV = [NavItem("Operate", "Workload generator", "sliders", "generator.generator", ADMIN, place=30)]
 CONTROL: Final = "generator"
 CHANGED: Final = "generator changed"
+_RULES: Final = {"rule switched on": "on", "rule switched off": "off"}
+"""Deeds of the audit log whose effect the charts show too."""
+RATE: Final = "100"
+"""Records a second of a generator that is started here, as long as the knob says nothing else."""
+_WRITABLE: Final = ("dir://", "kafka://")
 _KEPT: Final = ("paused", "rate", "speed", "people")
 """What a preset leaves as it is."""
 
@@ -35,6 +43,8 @@ def generator() -> ResponseReturnValue:
     if request.method == "GET":
         return _page(now)
     do = request.form.get("do", "")
+    if do in ("start", "stop"):
+        return _started() if do == "start" else _stopped()
     if do in ("pause", "go_on"):
         wanted = {**now, "paused": "true" if do == "pause" else "false"}
     elif do in PRESETS:
@@ -52,6 +62,46 @@ def generator() -> ResponseReturnValue:
         flash("Set: a generator that reads this store takes it over within two seconds.", "success")
     else:
         flash("Nothing was changed.", "info")
+    return redirect(url_for("generator.generator"))
+
+
+def place() -> str:
+    """Where a generator that is started here writes: what the live run reads; empty where it can write nowhere."""
+    run = services().pulse.run()
+    if run is None or not is_live(run):
+        return ""
+    inputs = [str(name) for name in (run["options"] or {}).get("inputs") or []]
+    return next((name.partition("?")[0] for name in inputs if name.startswith(_WRITABLE)), "")
+
+
+def running() -> dict[str, Any] | None:
+    """The generator that was started here and runs, if any."""
+    return next((job for job in jobs().running() if job["kind"] == "generate"), None)
+
+
+def _started() -> ResponseReturnValue:
+    output, job_id = place(), jobs().new_id()
+    folder = jobs().place(job_id)
+    if not output or folder is None:
+        flash("There is no live run that reads a folder or a topic.", "warning")
+        return redirect(url_for("generator.generator"))
+    try:
+        options = {"output": output, "tables": str(folder / "live.csv"), "rate": RATE}
+        jobs().start("generate", options, current_user.name, job_id, note={"name": output})
+    except RequestError as error:
+        flash(str(error), "danger")
+    else:
+        log("generator started", output, {"job": job_id})
+        flash("Started: its records arrive in a few seconds.", "success")
+    return redirect(url_for("generator.generator"))
+
+
+def _stopped() -> ResponseReturnValue:
+    job = running()
+    if job is not None:
+        jobs().cancel(job["job_id"])
+        log("generator stopped", "", {"job": job["job_id"]})
+        flash("Stopped.", "success")
     return redirect(url_for("generator.generator"))
 
 
@@ -88,6 +138,8 @@ def _page(values: dict[str, str], wrong: tuple[str, str] | None = None) -> str:
         paused=values.get("paused") == "true",
         changes=_changes()[::-1],
         address=store().name,
+        place=place(),
+        job=running(),
     )
 
 
@@ -115,13 +167,16 @@ def live() -> ResponseReturnValue:
 
 
 def _changes() -> list[tuple[float, str]]:
-    """The newest changes: when, and what in a few words; the oldest first."""
-    found = []
-    for row in reversed(web_accounts.logged(store(), 10, action=CHANGED)):
-        at = words.moment(row["at"])
-        if at is not None:
-            found.append((at.timestamp(), _in_words(row["detail"] or {})))
-    return found
+    """The newest changes of knobs and rules: when, and what in a few words; the oldest first."""
+    rows = [row for action in (CHANGED, *_RULES) for row in web_accounts.logged(store(), 10, action=action)]
+    found = [(at.timestamp(), _said(row)) for row in rows if (at := words.moment(row["at"])) is not None]
+    return sorted(found)[-10:]
+
+
+def _said(row: dict[str, Any]) -> str:
+    if row["action"] == CHANGED:
+        return _in_words(row["detail"] or {})
+    return f"{rule_names().get(row['target'], row['target'])} {_RULES[row['action']]}"
 
 
 def _in_words(changed: dict[str, Any]) -> str:

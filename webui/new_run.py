@@ -145,16 +145,25 @@ def _start(draft: Draft) -> ResponseReturnValue:
     except (RequestError, ValueError) as error:
         return _page(draft, str(error), 400)
     log("run started", draft.name, {"job": draft.job_id, **draft.run_options()})
-    return begun(draft.job_id)
+    row = _settled(draft.job_id)
+    if row is not None and row["state"] == "failed" and not row["run_id"]:  # refused before it began
+        return _page(drafts.again(draft), draft.plainly(row["error"] or "It failed."), 400)
+    return redirect(url_for("jobs.job", job_id=draft.job_id))
 
 
 def begun(job_id: str) -> ResponseReturnValue:
     """To the job's page, as soon as it is clear that it began; it says there what went wrong, if it did not."""
+    row = _settled(job_id)
+    if row is not None and row["state"] == "failed":
+        flash(row["error"] or "It failed.", "danger")
+    return redirect(url_for("jobs.job", job_id=job_id))
+
+
+def _settled(job_id: str) -> dict[str, Any] | None:
+    """The job's row once its run has begun, or it ended; after some seconds in any case."""
     end = time.monotonic() + WAIT
     row = jobs().job(job_id)
     while row is not None and row["state"] == "running" and not row["run_id"] and time.monotonic() < end:
         time.sleep(0.1)
         row = jobs().job(job_id)
-    if row is not None and row["state"] == "failed":
-        flash(row["error"] or "It failed.", "danger")
-    return redirect(url_for("jobs.job", job_id=job_id))
+    return row

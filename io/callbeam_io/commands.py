@@ -39,6 +39,12 @@ _RUN_FLAGS: Final = (
 COMMANDS: Final[Mapping[str, Command]] = {
     "run": Command("pipelines.run", "output", frozenset(_RUN_FLAGS.split())),
     "sample": Command("pipelines.sample", "store", frozenset({"people", "days"}), alone=True),
+    "generate": Command(
+        "pipelines.generate",
+        "settings",
+        frozenset({"output", "tables", "people", "rate", "speed"}),
+        alone=True,
+    ),
     "preview": Command(
         "pipelines.preview", "", frozenset({"input", "input_format", "timezone", "default_region"})
     ),

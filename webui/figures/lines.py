@@ -8,6 +8,8 @@ from typing import Any, Final
 from webui.figures.bars import ticks
 from webui.figures.style import CLEAR, TAG_COLOURS, Figure, Theme, axis, figure, layout, nothing
 
+_FINE: Final = {"tickformat": ",.2~f"}
+"""Of an axis whose numbers are small: a promotion every few seconds is less than one a second."""
 SHOWN: Final = len(TAG_COLOURS)
 Points = Sequence[tuple[float, float | None]]
 
@@ -35,7 +37,7 @@ def lines(
         legend={"orientation": "h", "y": -0.18, "yanchor": "top", "bgcolor": CLEAR, "itemdoubleclick": False},
         margin={"l": 52, "r": 12, "t": 26, "b": 40},
         xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=5, tickangle=0),
-        yaxis=axis(look, noun, rangemode="tozero", nticks=5, **ticks(most)),
+        yaxis=axis(look, noun, rangemode="tozero", nticks=5, **(ticks(most) if most > 5 else _FINE)),
         shapes=[_mark(at, look) for at, _ in changes],
         annotations=[_label(at, said, look) for at, said in changes],
     )

@@ -58,7 +58,7 @@ def starter(head: Head) -> dict[str, Any]:
     named = [name for name, _ in found if isinstance(name, str)]
     spec: dict[str, Any] = {"separator": separator} if separator != "," else {}
     if named:
-        return {**spec, "fields": _by_names(named)}
+        return {**spec, "fields": _by_names(named, [value for _, value in found])}
     return {**spec, "header": False, "fields": _by_values([value for _, value in found])}
 
 
@@ -70,13 +70,19 @@ def _keys(line: str) -> list[str]:
     return list(found) if isinstance(found, dict) else []
 
 
-def _by_names(names: Sequence[str]) -> dict[str, Any]:
+def _by_names(names: Sequence[str], values: Sequence[str] = ()) -> dict[str, Any]:
+    """By what the columns are called; numbers and stamps that no name gives away by an example of their values."""
     found: dict[str, Any] = {}
     for field, hints in _HINTS.items():
         free = [n for n in names if n not in found.values()]
         hit = next((n for hint in hints for n in free if hint in n.lower()), None)
         if hit is not None:
             found[field] = hit
+    examples = dict(zip(names, values, strict=False))
+    for field, looks in (("start_time", _TIME), ("calling_number", _NUMBER), ("called_number", _NUMBER)):
+        free = [n for n in names if n not in found.values() and looks.match(examples.get(n, ""))]
+        if field not in found and free:
+            found[field] = free[0]
     return _filled(found, names[0] if names else "?")
 
 
