@@ -400,6 +400,14 @@ def test_an_export_asks_and_keeps_to_quiet_hours(store: Store, clock: Clock) -> 
     ]
 
 
+def test_what_quiet_hours_outlast_is_not_exported(store: Store, clock: Clock) -> None:
+    evening = T0 + 9 * 3600
+    clock.now = T0 + 12 * 3600
+    queue(store, run_with(store, promotion(1, evening)), good=8 * 3600).add_all(clock.now)
+    assert rows_of(export_pages(store, clock, ahead=DAY)) == []
+    assert states(store) == {number(1): "waiting"}
+
+
 def test_a_long_export_comes_in_pages(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callbeam_io.delivery.export.PAGE", 7)
     queue(store, run_with(store, *(promotion(i) for i in range(30)))).add_all(T0)

@@ -25,6 +25,7 @@ from callbeam_io.delivery.sender import Sender
 from callbeam_io.delivery.webhook import WEBHOOK, save_webhook, webhook_of
 from callbeam_io.store import web_accounts
 from pipelines import deliver
+from webui import passwords
 from webui.deliveries import days_of
 from webui.figures.calendar import calendar
 from webui.figures.style import DARK, LIGHT
@@ -94,13 +95,22 @@ def by_data(world: World, server: Receiver) -> set[str]:
     return {r["subscriber"] for r in rows if r["may_contact"]}
 
 
+def by_api_export(world: World, server: Receiver) -> set[str]:
+    """The API's export."""
+    secret = {"Authorization": "Bearer secret-of-a-program"}
+    hashed = passwords.token_hash("secret-of-a-program")
+    web_accounts.add_token(world.store, hashed, "dialler", "analyst", "test")
+    answer = world.stranger().post("/api/v1/deliveries/export", json={"ahead_s": 86400}, headers=secret)
+    return {r["subscriber"] for r in answer.get_json().get("rows", [])}
+
+
 def by_api(world: World, server: Receiver) -> set[str]:
     """The API's rows of the table."""
     rows = world.get("/api/v1/tables/promotions", "analyst").get_json()["rows"]
     return {r["subscriber"] for r in rows if r["may_contact"]}
 
 
-WAYS = (by_export, by_command, by_webhook, by_records, by_data, by_api)
+WAYS = (by_export, by_command, by_webhook, by_records, by_data, by_api, by_api_export)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__)
@@ -331,3 +341,40 @@ def test_numbers_in_rows_are_as_they_were(world: World) -> None:
     world.store.writer().write(again, {"promotions": pl.DataFrame([promotion(7, NOW - 60)])})
     world.store.finish_run(again, "done")
     assert len(world.get("/data/deliveries").get_json()["rows"]) == 5
+
+
+# by API
+
+
+def test_programs_can_do_all_of_it(world: World) -> None:
+    web_accounts.add_token(world.store, passwords.token_hash("t" * 20), "p", "admin", "test")
+
+    def ask(method: str, path: str, **more: Any) -> Any:
+        sent = {"Authorization": f"Bearer {'t' * 20}"}
+        return world.stranger().open(f"/api/v1{path}", method=method, headers=sent, **more)
+
+    assert ask("GET", "/deliveries").json == {"counts": {"waiting": 5}, "rate": 60_000, "webhook": None}
+    assert sum(map(sum, (d["hours"] for d in ask("GET", "/deliveries/calendar").json["rows"]))) == 5
+    assert (
+        ask("PUT", "/deliveries/rate", json={"rate": 90}).json == {"rate": 90}
+        and world.store.control(RATE) == 90
+    )
+    assert ask("PUT", "/promotions/pause", json={"paused": True}).json["by"] == "token p"
+    assert ask("POST", "/deliveries/export", json={}).status_code == 409
+    assert ask("PUT", "/promotions/pause", json={"paused": False}).json["paused"] is False
+    rows = ask("POST", "/deliveries/export", json={"rule_id": "bank-shopper"}).json["rows"]
+    assert len(rows) == 4 and rows[0]["offer_code"] == "BANK5"
+    assert ask("POST", "/deliveries/withdraw", json={"subscriber": number(4)}).json == {"count": 1}
+    assert ask("POST", "/deliveries/send_again", json={}).json == {"count": 0}
+    assert ask("GET", "/promotions/webhook").status_code == 404
+    with receiver() as server:
+        body = {
+            "url": server.hook.url,
+            **{key: ["localhost"] for key in ("hosts", "http_hosts", "private_hosts")},
+        }
+        assert len(ask("PUT", "/promotions/webhook", json=body).json["secret"]) > 30
+        assert "secret" not in ask("PUT", "/promotions/webhook", json=body).json
+        assert "secret" not in ask("GET", "/promotions/webhook").json
+        assert ask("POST", "/promotions/webhook/test").json == {"arrived": True, "detail": "answered 204"}
+    assert ask("PUT", "/promotions/webhook", json={"url": "http://x/"}).status_code == 422
+    assert ask("DELETE", "/promotions/webhook").status_code == 204

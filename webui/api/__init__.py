@@ -6,9 +6,21 @@ from typing import Final
 
 from flask import Flask
 
-from webui.api import about, accounts, analyses, base, consents, people, rules, runs, tables, workload
+from webui.api import (
+    about,
+    accounts,
+    analyses,
+    base,
+    consents,
+    people,
+    promotions,
+    rules,
+    runs,
+    tables,
+    workload,
+)
 
-PARTS: Final = (about, tables, analyses, people, consents, rules, runs, workload, accounts)
+PARTS: Final = (about, tables, analyses, people, consents, rules, promotions, runs, workload, accounts)
 
 
 def install(app: Flask) -> None:

@@ -41,7 +41,16 @@ Row = Mapping[str, Any]
 def export_pages(
     store: Store, clock: Callable[[], float], ahead: int = 0, by: str = "", where: Row | None = None
 ) -> Iterator[bytes]:
-    """Lines of CSV, a header first, some at a time; what a page holds is ``exported`` before it is given.
+    """Lines of CSV, a header first, some at a time: see `export_rows`."""
+    yield _lines([COLUMNS])
+    for rows in export_rows(store, clock, ahead, by, where):
+        yield _lines(rows)
+
+
+def export_rows(
+    store: Store, clock: Callable[[], float], ahead: int = 0, by: str = "", where: Row | None = None
+) -> Iterator[list[list[str]]]:
+    """Rows of `COLUMNS`, some at a time; what a page holds is ``exported`` before it is given.
 
     Args:
         store: of the deliveries.
@@ -50,7 +59,6 @@ def export_pages(
         by: who exports, for the column ``detail``.
         where: column -> the value that it must have, such as ``rule_id``.
     """
-    yield _lines([COLUMNS])
     last: deliveries.Key | None = None
     while True:
         now = clock()
@@ -59,12 +67,12 @@ def export_pages(
                 connection, text_of(now), PAGE, until=text_of(now + ahead), after=last, where=where
             )
             reasons = _sentences(connection)
-            lines = [_line(row, at, reasons) for row, at in _leaving(connection, rows, now, ahead, by)]
+            leaving = [_line(row, at, reasons) for row, at in _leaving(connection, rows, now, ahead, by)]
         if not rows:
             return
         last = key_of(rows[-1])
-        if lines:
-            yield _lines(lines)
+        if leaving:
+            yield leaving
 
 
 def _leaving(
@@ -74,8 +82,8 @@ def _leaving(
     facts = facts_of(connection, rows, now)
     for row in rows:
         verdict = judge(row, facts, now)
-        soon = verdict.state in (GO, LATER) and verdict.at <= now + ahead
-        if soon:
+        soon = verdict.at <= now + ahead and text_of(verdict.at) < (row["expires_at"] or "")
+        if verdict.state in (GO, LATER) and soon:
             _set(connection, row, now, state="exported", detail=f"by {by}" if by else "")
             yield row, verdict.at
         elif verdict.state == LATER:
@@ -93,7 +101,7 @@ def _sentences(connection: Connection) -> dict[tuple[str, int], str]:
     return {(row[0], row[1]): row[2] or "" for row in connection.execute(found)}
 
 
-def _line(row: Row, at: int, reasons: Mapping[tuple[str, int], str]) -> list[Any]:
+def _line(row: Row, at: int, reasons: Mapping[tuple[str, int], str]) -> list[str]:
     offer, zones = row["offer"] or {}, row["zones"] or ""
     return [
         row["subscriber"],
