@@ -15,6 +15,8 @@ from transforms.columns.subscribers import HOURS
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
 
+_NEEDED = ("caller", "id_hash", "start", "offset")
+
 
 class CountHours(beam.PTransform):
     """``(shard, packets of records)`` -> one packet: interactions by hour, and the number of duplicates."""
@@ -38,14 +40,16 @@ def in_order(packets: Iterable[Packet]) -> list[Packet]:
 
 def records_of(packets: Iterable[Packet]) -> Records:
     """The records of packets, one after the other."""
-    return from_batches(
-        [b for p in packets if "records" in p.tables for b in p.tables["records"].to_batches()]
-    )
+    return from_batches(_batches(packets))
+
+
+def _batches(packets: Iterable[Packet]) -> list[pa.RecordBatch]:
+    return [b for p in packets if "records" in p.tables for b in p.tables["records"].to_batches()]
 
 
 class _HoursFn(ThreadedDoFn):
     def work(self, element: tuple[int, Iterable[Packet]], side: None) -> Iterator[Packet]:
-        yield _packed(*distinct_hours(records_of(in_order(element[1]))))
+        yield _packed(*distinct_hours(from_batches(_batches(in_order(element[1])), _NEEDED)))
 
 
 class _SumHours(beam.CombineFn):

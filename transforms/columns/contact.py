@@ -14,6 +14,7 @@ from transforms.columns.subscribers import HOURS, Grouping
 SPAN: Final = 3
 POPULATION_WEIGHT: Final = 100
 MIN_INTERACTIONS: Final = 8
+_BITS: Final = 5  # hold an hour
 
 
 def halves_by_hour(records: Records, grouping: Grouping) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -25,11 +26,12 @@ def halves_by_hour(records: Records, grouping: Grouping) -> tuple[NDArray[np.uin
     order = _by_group_and_start(records, grouping)
     size = np.bincount(grouping.group, minlength=m)
     newest = np.arange(len(order)) >= np.repeat(np.cumsum(size) - size // 2, size)
-    cells = np.repeat(np.arange(m) * (2 * HOURS), size)
-    cells += records.hour[order]
+    cells = records.hour[order].astype(np.int64)
     cells[newest] += HOURS
-    halves = np.bincount(cells, minlength=2 * HOURS * m).astype(np.uint32).reshape(m, 2, HOURS)
-    return halves[:, 0], halves[:, 1]
+    cells *= m
+    cells += np.repeat(np.arange(m), size)
+    halves = np.bincount(cells, minlength=2 * HOURS * m).astype(np.uint32).reshape(2, HOURS, m)
+    return halves[0].T, halves[1].T
 
 
 def _by_group_and_start(records: Records, grouping: Grouping) -> NDArray[np.int64]:
@@ -52,22 +54,28 @@ def span_sums(hours: NDArray[np.generic]) -> NDArray[np.int64]:
 def best_span(hours: NDArray[np.uint32], population: NDArray[np.int64]) -> NDArray[np.int64]:
     """First hour of the best three hours of each subscriber, the earliest on ties.
 
-    The score is the own count plus 100 times the population's share of that span, compared exactly: both
-    sides times the population's total.
+    The score is the own count plus 100 times the population's share of that span, compared exactly: as whole
+    number, then by the rest of the division.
 
     Args:
         hours: m x 24 own interactions.
         population: 24 interactions of everybody.
     """
-    total = max(int(population.sum()), 1)
-    own, shares = np.ascontiguousarray(hours.T, np.int64), POPULATION_WEIGHT * span_sums(population)
-    best = np.zeros(len(hours), np.int64)
-    top = np.full(len(hours), -1)
+    whole, rest = np.divmod(POPULATION_WEIGHT * span_sums(population), max(int(population.sum()), 1))
+    _, rank = np.unique(rest, return_inverse=True)
+    last = (1 << _BITS) - 1
+    share = ((whole << _BITS | rank) << _BITS) + (
+        last - np.arange(HOURS)
+    )  # of equal ones the earliest counts
+    own = hours.T.astype(np.int64)
+    own <<= 2 * _BITS
+    top = np.zeros(len(hours), np.int64)
     for hour in range(HOURS):  # whole columns one by one: an argmax over short rows is several times slower
-        score = (own[hour] + own[(hour + 1) % HOURS] + own[(hour + 2) % HOURS]) * total + shares[hour]
-        best[score > top] = hour
+        score = own[hour] + share[hour]
+        score += own[(hour + 1) % HOURS]
+        score += own[(hour + 2) % HOURS]
         np.maximum(top, score, out=top)
-    return best
+    return last - (top & last)
 
 
 def contact_columns(
@@ -82,7 +90,7 @@ def contact_columns(
     chosen = best_span(whole, population)
     tried = best_span(older, population)
     everybody = np.arange(len(tried))
-    hits = sum(newest[everybody, (tried + k) % HOURS] for k in range(SPAN))
+    hits = sum(newest[everybody, (tried + k) % HOURS].astype(np.int64) for k in range(SPAN))
     size = newest.sum(axis=1)
     enough = whole.sum(axis=1) >= MIN_INTERACTIONS
     rate = np.where(enough, hits / np.maximum(size, 1), np.nan)

@@ -36,9 +36,10 @@ def keys_of(records: Records) -> NDArray[np.uint64]:
 
 def distinct_hours(records: Records) -> tuple[NDArray[np.int64], int]:
     """Records by hour, 24, and how many duplicates there are, which count for nothing."""
-    first = pl.Series(keys_of(records)).is_first_distinct().to_numpy()
-    duplicates = len(first) - int(np.count_nonzero(first))
-    hours = records.hour[first] if duplicates else records.hour
+    keys = keys_of(records)
+    ordered = np.sort(keys)  # several times faster than a hash table
+    duplicates = int(np.count_nonzero(ordered[1:] == ordered[:-1]))
+    hours = records.hour[pl.Series(keys).is_first_distinct().to_numpy()] if duplicates else records.hour
     return np.bincount(hours, minlength=24).astype(np.int64), duplicates
 
 

@@ -39,6 +39,13 @@ class BusinessTypes:
         matrix[np.arange(len(self.names)), self.tag_of] = 1
         return matrix
 
+    def tag_counts(self, types: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Counts by tag of counts by type, per row: `tag_matrix`, column by column."""
+        counts = np.zeros((len(self.tags), len(types)), np.int64)
+        for place, tag in enumerate(self.tag_of):
+            counts[tag] += types[:, place]
+        return counts.T
+
 
 class Directory:
     """Party code -> position of its business type; what is not listed is Private.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -93,17 +94,21 @@ class Records:
         return pa.RecordBatch.from_arrays(list(arrays.values()), schema=pa.schema(fields))
 
 
-def from_batches(batches: list[pa.RecordBatch]) -> Records:
+def from_batches(batches: list[pa.RecordBatch], only: Collection[str] = _NUMERIC + _TEXT) -> Records:
     """The records of batches of the schema `RECORDS`, in the order of the batches.
 
-    A text column that some of them lack is null there; one that all lack stays absent.
+    Columns that are not among ``only`` are left empty, for those who look at few (``caller`` must be one). A
+    text column that some batches lack is null there; one that all lack stays absent.
     """
     if not batches:
         batches = [pa.RecordBatch.from_pylist([], schema=pa.schema([RECORDS.field(n) for n in _NUMERIC]))]
     numeric = {
-        n: np.concatenate([b.column(n).to_numpy(zero_copy_only=True) for b in batches]) for n in _NUMERIC
+        n: np.concatenate(
+            [b.column(n).to_numpy(zero_copy_only=True)[: None if n in only else 0] for b in batches]
+        )
+        for n in _NUMERIC
     }
-    present = [n for n in _TEXT if any(n in b.schema.names for b in batches)]
+    present = [n for n in _TEXT if n in only and any(n in b.schema.names for b in batches)]
     return Records(**numeric, text={n: _text_column(batches, n) for n in present})
 
 

@@ -18,6 +18,7 @@ from transforms.columns.windows import Window, first_ending_window, time_text, w
 
 WEEKDAYS: Final = 7
 HOURS: Final = 24
+_MIX: Final = np.uint64(0x9E37_79B9_7F4A_7C15)
 _SUMS: Final = ("calls", "answered", "messages", "duration", "charge", "international")
 
 
@@ -89,10 +90,33 @@ def group_by_caller(records: Records) -> Grouping:
     """The distinct callers in ascending order, and the position of each record's."""
     if not len(records):
         return Grouping(np.empty(0, np.int64), np.empty(0, np.int64))
-    group = pl.Series(records.caller).rank("dense").to_numpy().astype(np.int64) - 1
-    codes = np.empty(int(group.max()) + 1, np.int64)
-    codes[group] = records.caller
+    order, codes = _by_hash(records.caller)
+    new = np.concatenate([[True], codes[1:] != codes[:-1]])
+    size = np.diff(np.flatnonzero(new), append=len(codes))
+    codes = codes[new]
+    ascending = np.argsort(codes)
+    codes, place = codes[ascending], np.empty(len(codes), np.int64)
+    if (codes[1:] == codes[:-1]).any():  # two callers with one hash, and their records mixed: hardly ever
+        codes, group = np.unique(records.caller, return_inverse=True)
+        return Grouping(codes, group.astype(np.int64))
+    place[ascending] = np.arange(len(codes))
+    group = np.empty(len(records), np.int64)
+    group[order] = np.repeat(place, size)
     return Grouping(codes, group)
+
+
+def _by_hash(callers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions that bring equal callers together (unless two have one hash), and the callers in that order.
+
+    The first bits of a hash and the position in one number: that sorts several times faster than callers do.
+    """
+    places = np.uint64((1 << len(callers).bit_length()) - 1)
+    keys = callers.view(np.uint64) * _MIX
+    keys &= ~places
+    keys |= np.arange(len(callers), dtype=np.uint64)
+    keys.sort()
+    order = (keys & places).view(np.int64)
+    return order, callers[order]
 
 
 def in_last_window(records: Records, grouping: Grouping, window: Window) -> NDArray[np.bool_]:
@@ -110,8 +134,11 @@ def _last_seconds(records: Records, grouping: Grouping) -> NDArray[np.int64]:
 
 
 def _matrix(group: NDArray[np.int64], column: NDArray[np.uint8], m: int, width: int) -> NDArray[np.uint32]:
-    cells = group * width + column
-    return np.bincount(cells, minlength=m * width).reshape(m, width).astype(np.uint32)
+    """Counts per subscriber and value, m x width, each value's counts beside each other in memory."""
+    cells = column.astype(np.int64)
+    cells *= m
+    cells += group
+    return np.bincount(cells, minlength=m * width).astype(np.uint32).reshape(width, m).T
 
 
 def matrix_of_types(records: Records, grouping: Grouping, types: BusinessTypes) -> NDArray[np.uint32]:
@@ -226,7 +253,7 @@ def subscriber_rows(counts: SubscriberCounts, types: BusinessTypes, window: Wind
     modes; ties go to the earlier in the list and the smaller number.
     """
     starts, ends = window_bounds_text(first_ending_window(counts.last, window), window)
-    tags = counts.types.astype(np.int64) @ types.tag_matrix()
+    tags = types.tag_counts(counts.types)
     columns: dict[str, pl.Series] = {
         "subscriber": party_texts(counts.caller, counts.text),
         "account_id": counts.account if counts.account is not None else _nulls(len(counts), pl.String()),
@@ -256,8 +283,14 @@ def subscriber_rows(counts: SubscriberCounts, types: BusinessTypes, window: Wind
 
 def mode(matrix: NDArray[np.uint32] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Per row the first column with the greatest count, and that count."""
-    best = matrix.argmax(axis=1)
-    return best.astype(np.int64), matrix[np.arange(len(matrix)), best].astype(np.int64)
+    best, top = np.zeros(len(matrix), np.int64), matrix[:, 0].copy()
+    for place in range(
+        1, matrix.shape[1]
+    ):  # whole columns: an argmax over short rows is several times slower
+        column = matrix[:, place]
+        np.copyto(best, place, where=column > top)
+        np.maximum(top, column, out=top)
+    return best, top.astype(np.int64)
 
 
 def _nulls(n: int, dtype: pl.DataType) -> pl.Series:

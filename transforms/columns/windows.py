@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from transforms.errors import OptionError
@@ -17,6 +19,7 @@ from transforms.schema import ALL_END, ALL_START, TIME_FORMAT
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(\d+)([smhd])")
 _MAX_SECONDS: Final = 10_000 * 86400
+_MOST_DAYS: Final = 2_932_897  # until the year 10000
 
 
 def parse_duration(text: str, flag: str = "duration") -> int:
@@ -106,9 +109,37 @@ def first_ending_window(last: NDArray[np.int64], window: Window) -> NDArray[np.i
 
 def time_text(seconds: NDArray[np.int64]) -> pl.Series:
     """Seconds since 1970 as ``YYYY-MM-DD HH:MM:SS`` (UTC)."""
+    if len(seconds) and int(seconds.min()) >= 0 and int(seconds.max()) < _MOST_DAYS * 86400:
+        days, clock = np.divmod(seconds, 86400)
+        low = int(days.min())
+        if int(days.max()) - low <= len(seconds) // 8:  # else dates are the greater part of the work
+            return _joined_text(days - low, _dates(low, int(days.max())), clock)
     distinct, inverse = np.unique(seconds, return_inverse=True)
     stamps = pl.Series(distinct.astype(np.int64) * 1_000_000).cast(pl.Datetime("us"))
     return stamps.dt.strftime(TIME_FORMAT).gather(inverse)
+
+
+def _dates(first: int, last: int) -> pl.Series:
+    """``YYYY-MM-DD`` and a blank of days since 1970, one after the other."""
+    days = pl.Series(np.arange(first, last + 1, dtype=np.int32)).cast(pl.Date)
+    return days.dt.strftime("%Y-%m-%d ")
+
+
+@cache
+def _clock_texts() -> NDArray[np.bytes_]:
+    """``HH:MM:SS`` of every second of a day."""
+    seconds = pl.Series(np.arange(86400, dtype=np.int64) * 1_000_000).cast(pl.Datetime("us"))
+    return seconds.dt.strftime("%H:%M:%S").to_numpy().astype("S8")
+
+
+def _joined_text(day: NDArray[np.int64], dates: pl.Series, clock: NDArray[np.int64]) -> pl.Series:
+    """Texts of dates and times of day, put together byte by byte: that is ten times faster than to format each."""
+    bytes_ = np.empty(len(day), [("date", "S11"), ("clock", "S8")])
+    bytes_["date"] = dates.to_numpy().astype("S11")[day]
+    bytes_["clock"] = _clock_texts()[clock]
+    ends = pa.py_buffer(np.arange(0, 19 * len(day) + 1, 19, dtype=np.int64))
+    array = pa.Array.from_buffers(pa.large_string(), len(day), [None, ends, pa.py_buffer(bytes_)])
+    return pl.Series(pl.from_arrow(array))
 
 
 def _repeat(text: str, n: int) -> pl.Series:
