@@ -101,8 +101,12 @@ class Watch:
             self.covered = completed + 1  # the one that is being taken now may have less
         if not self.killed and self.covered is not None and completed > self.covered:
             self.killed = True
-            self.cluster.kill_task_manager()
-            self.cluster.start_task_manager()
+            self.lose()
+
+    def lose(self) -> None:
+        """A machine is gone, and another one comes."""
+        self.cluster.kill_task_manager()
+        self.cluster.start_task_manager()
 
 
 def test_a_busy_source(tmp_path: Path, flink_cluster: FlinkCluster) -> None:
