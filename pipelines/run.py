@@ -21,6 +21,7 @@ from callbeam_io.sources.files import FileSource
 from callbeam_io.store import Store
 from pipelines import graph
 from pipelines.deliveries import queue_batch
+from pipelines.kept_plans import keep_plans
 from pipelines.orphans import guard_children
 from pipelines.preflight import Prepared, PreparedLive, prepare
 from pipelines.progress import Progress
@@ -34,6 +35,7 @@ DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; the exit status is 0 done, 1 failed, 2 wrong request, 130 cancelled."""
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_plans()
     try:
         prepared = prepare(words)
     except RequestError as error:

@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property, wraps
 from threading import Lock
-from typing import Any, Final, ParamSpec
+from typing import Any, Final, ParamSpec, Protocol
 
+import numpy as np
 import phonenumbers
+from numpy.typing import NDArray
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE as REGIONS_OF_CALLING_CODE
 
@@ -72,15 +74,44 @@ def national_number(text: str, region: str) -> str:
     return digits if len(digits) <= MOST_DIGITS else ""
 
 
+class Keeper(Protocol):
+    """Where the steps of interval maps are kept from one process to the next."""
+
+    def load(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Starts and values of a map; None where it is not there."""
+
+    def save(self, name: str, starts: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        """Keeps a map."""
+
+
+_keepers: Final[list[Keeper]] = []
+
+
+def keep_in(keeper: Keeper) -> None:
+    """From now on maps come from there, and those that have to be built go there."""
+    _keepers[:] = [keeper]
+
+
 def _built_once(build: Callable[_Args, IntervalMap]) -> Callable[_Args, IntervalMap]:
     """Keeps what was built; threads that want it at the same time wait for the first one."""
     lock = Lock()
-    kept: Callable[..., IntervalMap] = cache(build)
+
+    @cache
+    def kept(*args: _Args.args, **kwargs: _Args.kwargs) -> IntervalMap:
+        name = "-".join([build.__name__, *map(str, args)])
+        for keeper in _keepers:
+            if (steps := keeper.load(name)) is not None:
+                return IntervalMap(*steps)
+        found = build(*args, **kwargs)
+        for keeper in _keepers:
+            keeper.save(name, found.starts, found.values.astype(np.int64))
+        return found
 
     @wraps(build)
     def built(*args: _Args.args, **kwargs: _Args.kwargs) -> IntervalMap:
         with lock:
-            return kept(*args, **kwargs)
+            found: IntervalMap = kept(*args, **kwargs)  # type: ignore[arg-type]
+            return found
 
     return built
 
