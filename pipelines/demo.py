@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -47,12 +48,17 @@ def _types() -> list[str]:
     return ["--business_types", str(path)] if path.is_file() else []
 
 
+def _yesterday() -> str:
+    """The day on which the records begin, so that what is offered today is not too old to go out."""
+    return (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT00:00:00")
+
+
 def parts(folder: Path, port: int, people: int) -> list[Part]:
     """The three processes, in the order of their start."""
     landing, store = f"dir://{folder / 'in'}", store_url(folder)
     generate = [
         "pipelines.generate", "--output", landing, "--tables", str(folder / "live.csv"), "--people", str(people),
-        "--days", "30", "--speed", "1440", "--settings", store, *_types(),
+        "--start", _yesterday(), "--days", "30", "--speed", "1440", "--settings", store, *_types(),
     ]  # fmt: skip
     run = [
         "pipelines.run", "--streaming", "--fresh", "--input", landing, "--output", store,

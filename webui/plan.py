@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -36,6 +37,7 @@ WINDOWS: Final = {
     "sliding:60s/5s": "The last minute, every five seconds",
 }
 """Windows to choose from; others may be written out."""
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 @bp.route("/plan", methods=["GET", "POST"])
@@ -67,7 +69,22 @@ def live_run() -> dict[str, Any] | None:
 def kept(run: dict[str, Any]) -> dict[str, Any]:
     """What a run keeps: ``templates``, ``window``."""
     found: dict[str, Any] = (run["options"] or {}).get("plan") or {}
-    return {"templates": found.get("templates") or [], "window": found.get("window") or "all"}
+    return {"templates": found.get("templates") or [], "window": plain(found.get("window") or "all")}
+
+
+def plain(window: str) -> str:
+    """A window with its lengths in the greatest unit that fits.
+
+    >>> plain("sliding:86400s/7200s"), plain("fixed:90s"), plain("all")
+    ('sliding:1d/2h', 'fixed:90s', 'all')
+    """
+
+    def shorter(found: re.Match[str]) -> str:
+        seconds = int(found[1])
+        size, unit = next((s, u) for s, u in _UNITS if seconds % s == 0)
+        return f"{seconds // size}{unit}"
+
+    return re.sub(r"(\d+)s", shorter, window)
 
 
 def give(run_id: str, changes: dict[str, str]) -> None:
