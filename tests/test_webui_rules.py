@@ -18,6 +18,7 @@ from test_webui_pages import UNSPOKEN
 from webui_world import RULE, World, number, seed_batch, seed_promotions
 from werkzeug.datastructures import MultiDict
 
+from callbeam_io.rule_desk import DeskError
 from callbeam_io.store import rules as saved
 from callbeam_io.store import web_accounts
 from callbeam_io.store.rules import RuleDraft, save_rules
@@ -377,3 +378,42 @@ def test_trying_it_on_a_person_is_in_the_log(world: World) -> None:
     assert (entry["action"], entry["target"]) == ("person viewed", number(3))
     empty = sent(world, "/rules/new?recipe=long-distance-package", "try")
     assert "Enter a number" in empty.text
+
+
+def test_people_are_found_by_tag_day_and_time(world: World) -> None:
+    page = world.get("/audience?tag.Health=on&day=1&period=morning", "analyst").text
+    rows = [r for r in world.store.rows("subscribers") if r["tag"] == "Health" and r["best_weekday"] == 1]
+    wanted = [r for r in rows if 6 <= r["best_hour"] < 12]
+    assert f"<h2>{len(wanted)} p" in page and wanted
+    assert all(f"/subscribers/{r['subscriber']}" in page for r in wanted)
+    link = re.search(r'href="(/rules/new\?[^"]+)"', page)
+    assert link is not None
+    tree = made_json(world.get(html.unescape(link[1]), "analyst").text)["when"]
+    assert [(n["field"], n["operator"], n["value"]) for n in tree["rules"]] == [
+        ("tag", "in", ["Health"]), ("best_weekday", "=", 1), ("best_hour", "between", [6, 11]),
+    ]  # fmt: skip
+    lines = world.get("/audience.csv?tag.Health=on&day=1&period=morning", "analyst").text.splitlines()
+    assert len(lines) == len(wanted) + 1 and lines[0] == "subscriber,tag,business_type,best_hour,best_weekday"
+    everybody = world.get("/audience?page=2&sort=-best_hour", "analyst").text
+    assert "<h2>120 people" in everybody and "Page 2 of 3" in everybody
+    assert "Nobody fits" in world.get("/audience?id=%2B999", "analyst").text
+    assert world.get("/audience", "viewer").status_code == 403
+    labelled(page)
+
+
+def test_without_the_desk_pages_say_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DeskError("no answer")
+
+    form = fields(world, "/rules/new?recipe=long-distance-package")
+    monkeypatch.setattr("callbeam_io.rule_desk.RuleDesk._ask", fail)
+    page = world.get("/rules/new?recipe=long-distance-package", "analyst")
+    assert page.status_code == 503 and "cannot be checked" in page.text
+    part = world.post("/rules/new", {**form, "op": "preview"}, headers=HTMX)
+    assert part.status_code == 200 and part.headers["HX-Retarget"] == "#preview" and "<html" not in part.text
+    assert world.get("/rules", "analyst").status_code == 200
+
+
+def test_a_name_that_is_a_page_is_refused(world: World) -> None:
+    page = sent(world, "/rules/new?recipe=long-distance-package", "save", name="New!")
+    assert page.status_code == 422 and "kept free" in said_beside(page.text, "name")

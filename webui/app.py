@@ -16,11 +16,13 @@ from webui import (
     alerts,
     analyses,
     api,
+    audience,
     audit,
     consent,
     dashboard,
     data,
     deliveries,
+    desk,
     errors,
     first_start,
     generator,
@@ -75,6 +77,7 @@ PAGES: Final[Sequence[ModuleType]] = (
     person_week,
     records,
     why,
+    audience,
     rules,
     rule_builder,
     rule_page,
@@ -129,4 +132,5 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         pulse.start()
         preparation.start(store)
         deliveries.start(app)
+        desk.warm(app)
     return app

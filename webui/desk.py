@@ -36,6 +36,20 @@ def desk() -> RuleDesk:
         return found
 
 
+def warm(app: Flask) -> None:
+    """Starts the desk's process beside the work, so that nobody waits for it."""
+    with app.app_context():
+        asked = desk()
+    threading.Thread(target=_greet, args=(asked,), daemon=True).start()
+
+
+def _greet(asked: RuleDesk) -> None:
+    try:
+        asked.language()
+    except CallbeamError as error:  # whoever asks next is told
+        _LOG.warning("%s", error)
+
+
 def close(app: Flask) -> None:
     """Ends the desk's process, if there is one."""
     found = app.extensions.pop(_DESK, None)

@@ -16,11 +16,12 @@ from flask.typing import ResponseReturnValue
 
 from callbeam_io.store.web_queries import RequestError
 from webui import rule_form, rule_tree, rule_words, view, words
+from webui.audience import PERIODS
 from webui.desk import DAYS, begin_count, count_of, desk, language
 from webui.reasons import reasons
 from webui.roles import ANALYST, log, required
 from webui.rule_draft import Draft
-from webui.rule_language import FEW
+from webui.rule_language import FEW, Language
 from webui.rule_saving import RuleConflict, draft_of, row_of, save, version_of
 
 bp = Blueprint("rule_builder", __name__)
@@ -28,6 +29,8 @@ SOON: Final = 0.3
 """Seconds that a preview waits for a first count."""
 PATIENT: Final = 60.0
 """Seconds that the Count button waits for the exact one."""
+TAKEN: Final = ("new",)
+"""Ids of rules whose page would have the address of another one."""
 STRUCTURE: Final = ("add", "group", "remove", "shape", "where", "unwhere", "json")
 
 
@@ -70,9 +73,22 @@ def _answer(row: dict[str, Any] | None) -> ResponseReturnValue:
 def _beginning() -> dict[str, Any]:
     key = request.args.get("recipe")
     if not key:
-        return rule_form.empty(language())
+        told = language()
+        return {**rule_form.empty(told), **_of_people(told)}
     recipe = next((r for r in desk().recipes() if r["key"] == key), None) or abort(404)
     return {"start": "entering", **recipe["definition"]}
+
+
+def _of_people(told: Language) -> dict[str, Any]:
+    """The tree for the people that the page ``/audience`` shows: by tags, day and part of the day."""
+    tags = [n.removeprefix("tag.") for n in request.args if n.startswith("tag.")]
+    hours = PERIODS.get(request.args.get("period", ""), ("", range(0)))[1]
+    day = request.args.get("day", "")
+    asked = (("tag", "in", tags), ("best_weekday", "=", [day] if day else []))
+    rules = [told.fitted(field, operator, given, "30d", {}) for field, operator, given in asked if given]
+    if hours:
+        rules.append(told.fitted("best_hour", "between", [str(hours[0]), str(hours[-1])], "30d", {}))
+    return {"when": rule_tree.group("all", rules)} if rules else {}
 
 
 def _posted(row: dict[str, Any] | None) -> Draft:
@@ -174,6 +190,9 @@ def _saved(draft: Draft, op: str) -> ResponseReturnValue:
     checked = draft.judge()
     row = draft.row
     if not checked["ok"]:
+        return _page(draft, 422)
+    if checked["rule_id"] in TAKEN:
+        draft.taken("name", "another name: this one is kept free for a page")
         return _page(draft, 422)
     if row is not None and checked["rule_id"] != row["rule_id"] and op != "save_new":
         draft.renamed = checked["rule_id"]

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import logging
+from typing import Any, Final
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
+from callbeam_io.rule_desk import DeskError
 from callbeam_io.store import rules as saved
 from callbeam_io.store import web_rules
 from callbeam_io.store.web_queries import CallbeamError, RequestError
-from webui import rule_saving, rule_words, view
+from webui import errors, rule_saving, rule_words, view
 from webui.desk import desk, sentence_of
 from webui.layout import NavItem
 from webui.reasons import OUTCOMES
@@ -21,6 +33,10 @@ from webui.services import cached, store
 
 bp = Blueprint("rules", __name__)
 NAV = [NavItem("People", "Policy & Plan", "bullseye", "rules.rules", ANALYST, place=20)]
+_LOG: Final = logging.getLogger(__name__)
+NO_DESK: Final = (
+    "Rules cannot be checked and counted at this moment. What is saved goes on as it is; try again soon."
+)
 
 
 @bp.app_template_filter("capfirst")
@@ -28,6 +44,19 @@ def capfirst(text: object) -> str:
     """A text that begins with a capital letter; the others stay as they are."""
     said = str(text)
     return said[:1].upper() + said[1:]
+
+
+@bp.app_errorhandler(DeskError)
+def no_desk(error: DeskError) -> ResponseReturnValue:
+    """What is shown where rules cannot be checked now; scripts put it in place of the preview."""
+    _LOG.warning("%s", error)
+    if errors.for_programs():
+        return errors.error_json(503, NO_DESK)
+    if request.headers.get("HX-Request"):
+        response = make_response(render_template("_error.html", status=503, message=NO_DESK))
+        response.headers["HX-Retarget"], response.headers["HX-Reswap"] = "#preview", "innerHTML"
+        return response
+    return render_template("error.html", shell="base.html", status=503, title="Not now", message=NO_DESK), 503
 
 
 @bp.route("/rules", methods=["GET", "POST"])
@@ -66,7 +95,7 @@ def _set_priority(row: dict[str, Any], priority: int) -> None:
         flash(f"{row['name']} stays as it is: {error}", "warning")
 
 
-def _page(errors: dict[str, str] | None = None) -> ResponseReturnValue:
+def _page(wrong: dict[str, str] | None = None) -> ResponseReturnValue:
     rows = saved.list_rules(store())
     run = view.chosen_run()
     counts = {} if run is None else cached(("rule outcomes", run["run_id"]), 2, lambda: _outcomes(run))
@@ -78,9 +107,9 @@ def _page(errors: dict[str, str] | None = None) -> ResponseReturnValue:
         recipes=_recipes({row["rule_id"] for row in rows}),
         outcomes=OUTCOMES,
         run=run,
-        errors=errors or {},
+        errors=wrong or {},
     )
-    return page, 422 if errors else 200
+    return page, 422 if wrong else 200
 
 
 def _outcomes(run: dict[str, Any]) -> dict[str, dict[str, int]]:
