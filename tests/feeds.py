@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from callbeam_io.inputs import plan_inputs, read_block
 from callbeam_io.sources.feeds import Chunk, SplitReader
+from transforms.columns.cuts import cuts_of
 from transforms.schema import RECORD_FIELDS, origin
 
 Row = tuple[Any, ...]
@@ -23,9 +24,16 @@ def lines(count: int, first: int = 0) -> list[bytes]:
     ]
 
 
+def texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the texts that were left in their block as columns."""
+    for name, cut in (cuts_of(batch) or {}).items():
+        batch = batch.append_column(name, cut.texts().to_arrow())
+    return batch
+
+
 def rows(batch: pa.RecordBatch, *more: str) -> list[Row]:
     """Fields of a parsed batch as texts, what is wrong with it, and columns named besides."""
-    names = [*RECORD_FIELDS, "bad_reason", *more]
+    names, batch = [*RECORD_FIELDS, "bad_reason", *more], texts(batch)
     columns = [
         batch.column(n).to_pylist() if n in batch.schema.names else [None] * batch.num_rows for n in names
     ]
@@ -68,7 +76,7 @@ def all_rows(chunks: Iterable[Chunk], *more: str) -> list[Row]:
 
 def column(chunks: Iterable[Chunk], name: str) -> list[Any]:
     """One column of some chunks."""
-    return [value for chunk in chunks for value in chunk.batch.column(name).to_pylist()]
+    return [value for chunk in chunks for value in texts(chunk.batch).column(name).to_pylist()]
 
 
 def sources(chunks: Sequence[Chunk]) -> list[str]:

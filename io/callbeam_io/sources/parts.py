@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from callbeam_io.inputs import Block, line_numbers, plan_inputs, read_block
+from callbeam_io.inputs import Block, line_numbers, plan_inputs, read_cut
 from transforms.errors import InputError, RunError
 from transforms.schema import with_origin
 
@@ -76,7 +76,7 @@ def unreadable(source: str, reason: str) -> pa.RecordBatch:
 
 def _block_parts(block: Block, number: int, skip: int) -> Iterator[Part]:
     before, size = 0, block.size
-    for batch in read_block(block):
+    for batch in read_cut(block):
         for first in range(max(0, skip - before), batch.num_rows, MOST_ROWS):
             rows = np.arange(first, min(first + MOST_ROWS, batch.num_rows))
             lines = pa.array(line_numbers(block, rows, batch)).cast(pa.string())
