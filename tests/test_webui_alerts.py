@@ -272,6 +272,8 @@ def test_the_command_to_go_on_stands_on_the_page(world: World) -> None:
         "plan": {"templates": ["regions"], "window": "sliding:86400s/7200s"},
         "output": world.url,
         "lateness": 3600,
+        "runner": "DirectRunner",
+        "beam_args": ["--streaming"],
         "max_ahead": None,
         "rule_settings": {"pane": 7200, "delay": 0, "cap": {"most": 2, "window": 604800}, "quiet": None},
     }

@@ -134,9 +134,8 @@ def _outage(store: Store, one: Stretch, after: Sequence[Stretch], now: datetime)
     live = next((s.start for s in after if s.state == "live"), None)
     until = live or now
     run_id = after[0].run_id
-    counted = [] if run_id is None else [
-        figures for at, figures in samples(store, run_id, utc_text(one.end)) if at <= utc_text(until + SHORTEST)
-    ]  # fmt: skip
+    found = [] if run_id is None else samples(store, run_id, utc_text(one.end))
+    counted = [figures for at, figures in found if at <= utc_text(until + SHORTEST)]
     late = sum(
         n for f in counted for of_rule in (f.get("promotions") or {}).values() for n in of_rule.values()
     )

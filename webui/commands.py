@@ -98,8 +98,8 @@ def resume_command(run: Mapping[str, Any]) -> str:
     words = ["python", "-m", "pipelines.run", "--streaming"]
     words += _words(flags_of(options, live=True))
     words += [f"--output={options['output']}"] if options.get("output") else []
-    words += [f"--runner={run['runner']}"] if run["runner"] not in (None, "DirectRunner") else []
-    return shlex.join([*words, *(options.get("beam_args") or [])])
+    words += [f"--runner={options['runner']}"] if options.get("runner") not in (None, "DirectRunner") else []
+    return shlex.join([*words, *(a for a in options.get("beam_args") or [] if a != "--streaming")])
 
 
 def _words(flags: Mapping[str, Value]) -> list[str]:

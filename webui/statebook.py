@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,7 @@ class StateBook:
             run: that it is about.
             now: seconds since 1970.
         """
+        self._remember()
         state = self._state(status, run)
         if state != self._seen[0]:
             self._seen = (state, now)
@@ -70,15 +72,19 @@ class StateBook:
             return status.kind
         return STOPPED if self._noted in STREAMING else ""  # a stream ended, and something else came after it
 
+    def _remember(self) -> None:
+        """What was noted before this web app began."""
+        if self._noted is None:
+            with suppress(StoreError):
+                newest = newest_state(self._store)
+                self._noted = "" if newest is None else newest.state
+
     def _told(self, change: Change) -> list[Change]:
         if change.state == UNREACHABLE:
             self._noted = UNREACHABLE
             self._waiting.append(change)
             return [change]
         try:
-            if self._noted is None:
-                newest = newest_state(self._store)
-                self._noted = None if newest is None else newest.state
             while self._waiting:
                 note_state(self._store, self._waiting[0])
                 self._waiting.pop(0)
