@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,12 @@ def test_what_changed_is_read_again(store: Store) -> None:
         assert reader.read() is found
 
 
-def test_a_list_is_read_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+@pytest.mark.parametrize("many", [10, 100])
+def test_a_list_is_read_as_a_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, many: int
+) -> None:
     monkeypatch.setattr(consents, "_FEW", 5)
+    monkeypatch.setattr(changes, "MANY", many)
     reader = ConsentReader(store, default=True)
     record_consent(store, "+12025550123", at(1), False, "page")
     assert len(reader.read().stated.codes) == 1
@@ -71,6 +76,9 @@ def test_a_list_is_read_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch
     consents.load_consents(store, str(path), None)
     assert changed_between(store, 1, newest_change(store), 5) is None
     assert same(reader.read(), read_consent(store, default=True)) and len(reader.read().stated.codes) == 21
+    record_consent(store, "+12025550123", at(2), True, "page")
+    assert changed_between(store, newest_change(store) - 1, newest_change(store), 5) == ["+12025550123"]
+    assert same(reader.read(), read_consent(store, default=True))
 
 
 def test_the_log_does_not_grow_for_ever(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

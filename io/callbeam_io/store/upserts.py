@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, Table
 
+from callbeam_io.store.changes import noted_as_one
 from callbeam_io.store.tables import INSERT_ONLY, key_names
 
 GUARD: Final = "version"
@@ -35,7 +36,8 @@ def write(connection: Connection, table: Table, run_id: str, rows: pa.Table, app
     if rows.num_rows == 0:
         return
     if connection.dialect.name == "sqlite":
-        _write_sqlite(connection, table, run_id, rows)
+        with noted_as_one(connection, table.name, rows.num_rows):
+            _write_sqlite(connection, table, run_id, rows)
         return
     from callbeam_io.store import postgres  # its driver is an extra
 
