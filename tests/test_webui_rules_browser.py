@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_webui_browser import Visit, chromium  # noqa: F401
+from browser import Visit, browser, served
 from test_webui_why import promotion, world  # noqa: F401
 from webui_world import World
-from werkzeug.serving import make_server
 
 from callbeam_io.store import rules as saved
 
@@ -21,11 +18,14 @@ FIRST = "#f-0-0-value-1"
 
 @pytest.fixture(scope="module")
 def address(world: World) -> Iterator[str]:  # noqa: F811
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, world.app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(world.app) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
 
 
 def focused(visit: Visit) -> str:
@@ -48,11 +48,10 @@ def test_a_rule_is_built_in_place(chromium: Any, address: str, world: World) -> 
     assert focused(visit) == FIRST[1:] and not page.locator("#e-when-rules-0").is_visible()
     page.focus("#f-0-add")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#f-0-1-field")
-    assert focused(visit) == "f-0-1-field"
+    page.wait_for_selector("#f-0-1-field:focus")
     page.select_option("#f-0-1-field", "tag")
     page.wait_for_selector("#f-0-1-operator:not(:has(option[value=between]))", state="attached")
-    assert focused(visit) == "f-0-1-field"
+    page.wait_for_selector("#f-0-1-field:focus")
     page.click("#f-0-group")
     page.wait_for_selector("#f-0-2-any:checked", state="attached")
     page.select_option("#f-0-2-0-more", "weekday")
@@ -61,7 +60,8 @@ def test_a_rule_is_built_in_place(chromium: Any, address: str, world: World) -> 
     page.wait_for_selector("#preview >> text=on Sunday")
     page.click("#f-0-1-remove")
     page.wait_for_selector("#f-0-2-all", state="detached")
-    assert focused(visit) == "f-0-add" and page.locator("input[name=node]").count() == 4
+    page.wait_for_selector("#f-0-add:focus")
+    assert page.locator("input[name=node]").count() == 4
     assert page.evaluate("window.kept") == 1
     page.fill("#f-name", "Made in place")
     page.click("text=Save and switch on")
