@@ -11,7 +11,8 @@ from stores import postgres_url
 from webui_world import World, number, seed_batch, seed_promotions, seed_stream
 from werkzeug.datastructures import FileStorage
 
-from callbeam_io.store import web_people
+from callbeam_io.store import jobs, web_people
+from callbeam_io.store.states import Change, note_state, state_changes
 from webui.moments import record_time
 
 pytestmark = pytest.mark.postgres
@@ -31,6 +32,8 @@ PAGES = (
     "/promotions.csv",
     "/consent",
     "/runs",
+    "/runs/new",
+    "/alerts",
     "/rejects?reason=negative+duration",
     "/rejects.csv",
     "/generator",
@@ -81,3 +84,18 @@ def test_a_list_that_replaces(world: World) -> None:
     world.post("/consent", {"do": "opt_out", "number": number(0)})
     world.post("/consent", {"do": "suppress", "number": number(0)})
     assert "suppressed" in world.get(f"/subscribers/{number(0)}").text
+
+
+def test_states_and_jobs(world: World) -> None:
+    first = Change("2026-03-02 12:00:00", "live", "", "r")
+    assert note_state(world.store, first) == first and note_state(world.store, first) is None
+    told = note_state(world.store, first._replace(state="stopped"))
+    assert told is not None and told.at == "2026-03-02 12:00:01"
+    assert [c.state for c in state_changes(world.store, "2026-03-02 12:00:00")] == ["live", "stopped"]
+    row = {"job_id": "20260302T120000-000000", "kind": "run", "command": {}, "created_by": "admin"}
+    assert jobs.add_job(world.store, row, 1) == "" and "1 jobs" in jobs.add_job(world.store, row, 1)
+    jobs.change_job(world.store, row["job_id"], state="done", run_id="r")
+    jobs.change_job(world.store, row["job_id"], state="failed")
+    assert jobs.job_row(world.store, str(row["job_id"]))["state"] == "done"  # type: ignore[index]
+    assert jobs.job_of_run(world.store, "r") == row["job_id"]
+    assert jobs.forget_jobs(world.store, 0) == [row["job_id"]]

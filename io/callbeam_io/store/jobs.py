@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.tables import TABLES
@@ -14,6 +14,7 @@ from callbeam_io.store.types import utc_text
 RUNNING: Final = "running"
 ENDED: Final = ("done", "failed", "cancelled")
 _JOBS: Final = TABLES["jobs"]
+_LOCK: Final = text("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE")
 
 
 def add_job(store: StoreBase, row: Mapping[str, Any], most: int, alone: Collection[str] = ()) -> str:
@@ -30,6 +31,8 @@ def add_job(store: StoreBase, row: Mapping[str, Any], most: int, alone: Collecti
     """
     running = select(_JOBS.c.kind).where(_JOBS.c.state == RUNNING)
     with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(_LOCK)  # SQLite has the write lock already
         kinds = list(connection.scalars(running))
         if row["kind"] in alone and row["kind"] in kinds:
             return "one like it is running"

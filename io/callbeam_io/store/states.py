@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, text
 
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.tables import TABLES
@@ -16,6 +16,7 @@ _SAMPLES: Final = TABLES["run_samples"]
 _STATES: Final = TABLES["state_changes"]
 _DELIVERIES: Final = TABLES["deliveries"]
 _COLUMNS: Final = [_STATES.c[name] for name in ("at", "state", "detail", "run_id")]
+_LOCK: Final = text("LOCK TABLE state_changes IN SHARE ROW EXCLUSIVE MODE")
 KEPT: Final = timedelta(days=30)
 
 
@@ -59,6 +60,8 @@ def note_state(store: StoreBase, change: Change) -> Change | None:
     """
     newest = select(_STATES.c.at, _STATES.c.state).order_by(_STATES.c.at.desc()).limit(1)
     with store.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(_LOCK)  # SQLite has the write lock already
         before = connection.execute(newest).first()
         if before is not None and before.state == change.state:
             return None
@@ -69,12 +72,12 @@ def note_state(store: StoreBase, change: Change) -> Change | None:
     return noted
 
 
-def _second_after(text: str) -> str:
-    return utc_text(datetime.strptime(text, TIME_FORMAT) + timedelta(seconds=1))
+def _second_after(at: str) -> str:
+    return utc_text(datetime.strptime(at, TIME_FORMAT) + timedelta(seconds=1))
 
 
-def _earlier(text: str) -> str:
-    return utc_text(datetime.strptime(text, TIME_FORMAT) - KEPT)
+def _earlier(at: str) -> str:
+    return utc_text(datetime.strptime(at, TIME_FORMAT) - KEPT)
 
 
 def state_changes(store: StoreBase, since: str) -> list[Change]:
