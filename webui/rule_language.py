@@ -26,14 +26,12 @@ class Language:
         fields: name -> what the desk says of the field.
         operators: operator -> its text.
         filters: name of a column that narrows what counts -> what the desk says of it.
-        depth, conditions: how much a rule may hold.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.fields: dict[str, Any] = {f["name"]: f for f in told["fields"]}
         self.operators: dict[str, str] = dict(told["operators"])
         self.filters: dict[str, Any] = dict(told["where"])
-        self.depth, self.conditions = int(told["limits"]["depth"]), int(told["limits"]["conditions"])
 
     def about(self, field: Any) -> Mapping[str, Any]:
         """What there is to say of a field; of one that there is not, what there is of the first."""

@@ -14,6 +14,7 @@ from callbeam_io.store.rules import RuleDraft as RuleDraft
 from callbeam_io.store.web_queries import RequestError
 from webui.desk import desk
 from webui.roles import log
+from webui.rule_words import plain
 from webui.services import store
 
 Row = dict[str, Any]
@@ -65,12 +66,18 @@ def changed(row: Mapping[str, Any], enabled: bool | None = None, **changes: Any)
         RequestError: it cannot be decided like this.
         RuleConflict: as of `save`.
     """
-    checked = desk().check({**row["definition"], **changes})
-    if not checked["ok"]:
-        first = checked["problems"][0]
-        raise RequestError(f"{first['path']} {first['message']}")
+    checked = _sound({**row["definition"], **changes})
     on = bool(row["enabled"]) if enabled is None else enabled
     return save([draft_of(checked, on, version_of(row))])[0]
+
+
+def _sound(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The check of a rule; RequestError where it cannot be decided: what a run would switch off again at once."""
+    checked = desk().check(definition)
+    if not checked["ok"]:
+        first = checked["problems"][0]
+        raise RequestError(f"{first['path']}: {plain(first['message'])}")
+    return checked
 
 
 def switch_off(rule_id: str) -> None:
@@ -88,10 +95,7 @@ def switch_on(row: Mapping[str, Any], start: str) -> None:
     if row["definition"].get("start", "now") != start:
         changed(row, enabled=True, start=start)
     else:
-        checked = desk().check(row["definition"])
-        if not checked["ok"]:
-            first = checked["problems"][0]
-            raise RequestError(f"{first['path']} {first['message']}")
+        _sound(row["definition"])
         saved.switch_rule(store(), row["rule_id"], on=True)
     log("rule switched on", row["rule_id"], {"start": start})
 
