@@ -106,6 +106,12 @@ def test_cancelled_by_another_web_app(jobs: Jobs, store: Store, tmp_path: Path) 
     assert other.job(job_id)["state"] == "cancelled"  # type: ignore[index]
 
 
+def test_cancelled_before_it_could_begin(jobs: Jobs) -> None:
+    job_id = jobs.start("nap", {"seconds": "60"}, "admin")
+    jobs.cancel(job_id)
+    assert wait(jobs, job_id, ended)["state"] == "cancelled"
+
+
 def test_what_does_not_end_is_killed(tmp_path: Path, store: Store) -> None:
     command = [sys.executable, str(tmp_path / "nap.py"), "--deaf", "--seconds", "60"]
     watch = f"from callbeam_io.jobwatch import *; w = Watch(Path({str(tmp_path)!r}), {command!r}, 0.2); print(w.run())"

@@ -16,7 +16,8 @@ from webui_world import World, seed_batch
 from werkzeug.test import TestResponse
 
 from callbeam_io.jobs import Jobs
-from webui import WebConfig, create_app
+from callbeam_io.store import web_accounts
+from webui import WebConfig, create_app, passwords
 
 HEADER = "id,calling_number,called_number,start_time,duration,call_type,charge,call_result"
 ROWS = [
@@ -141,6 +142,8 @@ def test_what_cannot_be_is_said_on_the_form(world: World, changes: dict[str, str
     page = world.get(upload(world, GOOD))
     answer = world.post("/runs/new", {**form_of(page), **changes, "do": "start"})
     assert answer.status_code == 400 and said in answer.text and 'id="wrong"' in answer.text
+    if "mapping" in changes:
+        assert form_of(answer)["mapping"] == changes["mapping"]
     assert jobs_of(world).newest() == [] and world.store.runs() == []
 
 
@@ -189,6 +192,33 @@ def test_a_job_is_cancelled_from_its_page(world: World) -> None:
     assert finish(world, job_id)["state"] == "cancelled"
     assert "data-live" not in world.get(f"/runs/jobs/{job_id}").text
     assert world.post(f"/runs/jobs/{job_id}", {"do": "explode"}).status_code == 400
+
+
+def test_jobs_by_the_api(world: World) -> None:
+    secret = "token-of-admin"
+    web_accounts.add_token(world.store, passwords.token_hash(secret), "robot", "admin", "test")
+
+    def call(method: str, path: str, **more: Any) -> TestResponse:
+        sent = {"Authorization": f"Bearer {secret}"}
+        return world.stranger().open(f"/api/v1{path}", method=method, headers=sent, **more)
+
+    refused = call("POST", "/jobs", json={"input": "/etc/passwd"})
+    assert refused.status_code in (400, 422) and "inside the allowed folders" in refused.text
+    started = call("POST", "/jobs", json={"input": "day.csv", "default_region": "US"})
+    assert started.status_code == 202, started.text
+    job_id = started.json["job_id"]
+    assert call("POST", "/jobs", json={"input": "day.csv", "input_format": "no such"}).status_code in (
+        400,
+        422,
+    )
+    row = finish(world, job_id)
+    assert row["state"] == "done" and call("GET", f"/jobs/{job_id}").json["run_id"] == row["run_id"]
+    assert "81 read" in call("GET", f"/jobs/{job_id}/log").json["text"]
+    assert [r["job_id"] for r in call("GET", "/jobs").json["rows"]] == [job_id]
+    again = call("POST", f"/runs/{row['run_id']}/again").json["job_id"]
+    assert call("DELETE", f"/jobs/{again}").status_code == 204
+    assert finish(world, again)["state"] in ("cancelled", "done")
+    assert call("GET", "/jobs/x").status_code == call("DELETE", "/jobs/x").status_code == 404
 
 
 def test_a_big_upload_is_for_administrators_only(world: World) -> None:

@@ -73,14 +73,18 @@ def _page(draft: Draft, error: str = "", status: int = 200) -> ResponseReturnVal
     answer = draft.look()
     found: dict[str, Any] | None = json.loads(answer.output) if answer.status == 0 else None
     spec = draft.mapping or (found or {}).get("mapping") or {}
-    if found is None and not spec:
+    guessed = found is None and not spec
+    if guessed:
         spec = _starter(draft)
+    before = mappings.text_of(spec)
     page = render_template(
         "new_run.html",
         draft=draft,
         found=found,
-        error=error or answer.error if found is None or error else "",
-        spec=mappings.text_of(spec),
+        error=error or ("" if found else answer.error),
+        chosen=OWN if guessed and draft.format == AUTO else draft.format,
+        before=before,
+        spec=request.form.get("mapping", before) if error else before,  # what cannot be stays to be corrected
         choices=mappings.choices(spec) if spec else [],
         columns=_columns(draft, spec),
         formats=[(AUTO, "As the file looks"), *_formats(), (PARQUET, "Parquet"), (OWN, "The mapping below")],

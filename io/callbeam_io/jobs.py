@@ -34,6 +34,8 @@ MOST: Final = 2
 KEPT: Final = 30
 DRAFT_SECONDS: Final = 3600
 DIED: Final = "the process died"
+_CANCEL: Final = "cancel"
+"""The file that says that somebody cancelled a job: its watch may die of that before it can say so itself."""
 _PATIENCE: Final = 10.0
 _ID: Final = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
 _RUN_ID: Final = re.compile(r"\brun (\d{8}T\d{6}-[0-9a-f]{4})\b")
@@ -172,8 +174,11 @@ class Jobs:
 
     def cancel(self, job_id: str) -> None:
         """Asks a job to end; it is killed if it does not within seconds (`jobwatch.PATIENCE`)."""
-        row = self.job(job_id)
-        if row is not None and row["state"] == rows.RUNNING and is_alive(row["pid"], _born(row)):
+        row, place = self.job(job_id), self.place(job_id)
+        if row is None or place is None or row["state"] != rows.RUNNING:
+            return
+        (place / _CANCEL).touch()
+        if row["pid"] and is_alive(row["pid"], _born(row)):
             os.kill(row["pid"], signal.SIGTERM)
 
     def tail(self, job_id: str, most: int = 16_000) -> str:
@@ -204,10 +209,10 @@ class Jobs:
         if not said and alive:
             return {}
         ended = {"finished_at": utc_text()}
+        if said.get("cancelled") or (not said and place is not None and (place / _CANCEL).exists()):
+            return {**ended, "state": "cancelled"}
         if not said:
             return {**ended, "state": "failed", "error": DIED}
-        if said["cancelled"]:
-            return {**ended, "state": "cancelled"}
         if said["status"] == 0:
             return {**ended, "state": "done"}
         return {

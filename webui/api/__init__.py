@@ -12,6 +12,7 @@ from webui.api import (
     analyses,
     base,
     consents,
+    jobs,
     people,
     promotions,
     rules,
@@ -20,7 +21,7 @@ from webui.api import (
     workload,
 )
 
-PARTS: Final = (about, tables, analyses, people, consents, rules, promotions, runs, workload, accounts)
+PARTS: Final = (about, tables, analyses, people, consents, rules, promotions, runs, jobs, workload, accounts)
 
 
 def install(app: Flask) -> None:
