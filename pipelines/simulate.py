@@ -162,7 +162,8 @@ def with_rules(others: Sequence[ActiveRule], new: Sequence[ActiveRule]) -> tuple
 def summary_of(rows: pa.Table, rule_id: str, others: Sequence[str] = ()) -> Summary:
     """What one rule's share of some promotions comes to, and how many subscribers it shares with others."""
     mine = pc.equal(rows.column("rule_id"), rule_id)
-    found = summarise(rows.filter(mine), rows.filter(pc.invert(mine)))
+    rest = rows.select(["rule_id", "subscriber"]).filter(pc.invert(mine))
+    found = summarise(rows.filter(mine), rest)
     overlap = {other: found.overlap.get(other, 0) for other in others if other != rule_id}
     return Summary(found.subscribers, found.firings, found.by_outcome, found.per_day, overlap, found.examples)
 

@@ -42,7 +42,7 @@ def summarise(rows: pa.Table, others: pa.Table | None = None, examples: int = EX
 
     Args:
         rows: the promotions of the rule.
-        others: promotions of other rules over the same time, to see who gets both.
+        others: ``rule_id`` and ``subscriber`` of promotions of other rules over the same time, to see who gets both.
         examples: how many at most.
     """
     days = pc.strftime(rows.column("decided_at"), "%Y-%m-%d")
