@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from callbeam_io.sink import decided_key
 from callbeam_io.store import Store, mends, open_store
-from pipelines.consents import read_consent
+from pipelines.consents import ConsentReader
 from pipelines.livebook import LiveBook
 from pipelines.patience import patiently
 from pipelines.rulebook import BookSpec
@@ -174,6 +174,7 @@ class _Reader:
         self._rules, self._lock = rules, threading.Lock()
         self._leave: dict[str, Any] = {}
         self._book = RuleBook(until=_NOTHING)
+        self._consents: ConsentReader | None = None
         self._asked = -_EVERY
 
     def book(self) -> RuleBook:
@@ -209,7 +210,8 @@ class _Reader:
             if leave["book"] != self._leave.get("book"):
                 rules = tuple(map(_active, store.control(book_key(run_id))))
             if rules:
-                consent = read_consent(store, default=self._rules.consent_default)
+                self._consents = self._consents or ConsentReader(store, self._rules.consent_default)
+                consent = self._consents.read()
         except StoreError as error:
             if not mends(error):
                 raise
