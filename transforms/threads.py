@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
@@ -15,6 +17,11 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 _Result = TypeVar("_Result")
+
+_TRIM_THRESHOLD: Final = -1  # names of glibc's malloc.h
+_MMAP_THRESHOLD: Final = -3
+_LARGEST: Final = 32 << 20  # bytes of an array that is not mapped by itself; glibc takes no more
+_MOST_FREE: Final = 256 << 20
 
 
 def thread_count() -> int:
@@ -25,6 +32,7 @@ def thread_count() -> int:
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
     # One per process: some runners set a DoFn up anew for every bundle.
+    _keep_memory()
     return ThreadPoolExecutor(thread_count(), thread_name_prefix="callbeam")
 
 
@@ -34,6 +42,14 @@ def together(works: Sequence[Callable[[], _Result]]) -> list[_Result]:
     flying = [_pool().submit(work) for work in others]
     own = mine()
     return [*(one.result() for one in flying), own]
+
+
+def _keep_memory() -> None:
+    """Tells glibc to use freed memory again at once: else every larger array is mapped and cleared anew."""
+    with suppress(OSError, AttributeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_TRIM_THRESHOLD, _MOST_FREE)
 
 
 class ThreadedDoFn(beam.DoFn):

@@ -13,6 +13,7 @@ import apache_beam as beam
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from callbeam_io.busiest import note_subscribers
 from callbeam_io.store import drop_old_windows, json_text, utc_text, writer_for
 
 DROP_EVERY: Final = 10.0
@@ -67,6 +68,8 @@ class ResultWriter:
             counts = {**(counts or {}), "watermark": utc_text(moment)}
         writer = writer_for(self.url, patient=self.patient)
         done = partial(_tell, self.run_id, packet.header["tick"]) if packet.header.get("tick") else None
+        if self.append and "subscribers" in tables:
+            note_subscribers(self.run_id, tables["subscribers"])
         writer.put(self.run_id, tables, append=self.append, counts=counts, also=also, done=done)
 
     def flush(self) -> None:
