@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from webui_world import World
+from webui_world import World, seed_batch, seed_promotions
 
 from pipelines import generate, run
 from webui import desk
@@ -93,4 +93,22 @@ def test_without_kept_records_the_page_says_so(folder: Path, tmp_path: Path) -> 
     assert "--keep_records" in world.get(address).text
     assert "--keep_records" in world.get("/figures/person/x").json["parts"]["newest"]
     desk.close(world.app)
+    world.close()
+
+
+def test_numbers_of_the_dashboard_open_lists_of_as_many_promotions(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    run_id = seed_batch(world.store)
+    seed_promotions(world.store, run_id)
+    page = world.get("/dashboard").text
+    tiles = re.findall(
+        r'<a class="panel tile" href="([^"]+)" data-href="(offered|held)">.*?>([\d,]+)</div>', page
+    )
+    links = [(a, n) for a, _, n in tiles] + [(a, n) for a, n in LINK.findall(page) if "promotions" in a]
+    assert len(links) >= 6
+    for address, shown in links:
+        behind = world.get(html.unescape(address)).text
+        assert re.search(rf"<h2>{shown} promotions?, decided from", behind), (address, shown)
+    live = world.get("/dashboard/live").json["links"]
+    assert live["offered"] == html.unescape(tiles[0][0])
     world.close()

@@ -36,17 +36,18 @@ def live() -> ResponseReturnValue:
     run, look = view.chosen_run() or abort(404), theme(request.args.get("theme"))
     # the same for all browsers but for masked numbers, so made once a second
     key = ("live dashboard", run["run_id"], look.name, may(ANALYST))
-    texts, parts, drawn = cached(key, 1, lambda: _changing(run, look))
-    return jsonify(status=services().pulse.status().as_json(), texts=texts, parts=parts, figures=news(drawn))
+    made, drawn = cached(key, 1, lambda: _changing(run, look))
+    return jsonify(status=services().pulse.status().as_json(), figures=news(drawn), **made)
 
 
-def _changing(run: view.Run, look: Theme) -> tuple[dict[str, str], dict[str, str], dict[str, Figure]]:
+def _changing(run: view.Run, look: Theme) -> tuple[dict[str, dict[str, str]], dict[str, Figure]]:
     snap = snapshot(run)
     parts = {
         name: render_template(f"_dash_{name}.html", snap=snap, **_words())
         for name in ("rules", "promotions", "held", "sparks")
     }
-    return snap.texts, parts, charts(run, look)
+    links = {"offered": snap.link("offered"), "held": snap.link("held_back")} if may(ANALYST) else {}
+    return {"texts": snap.texts, "parts": parts, "links": links}, charts(run, look)
 
 
 def _words() -> dict[str, object]:

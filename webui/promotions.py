@@ -37,6 +37,9 @@ COLUMNS: Final = (
     "delivery",
     "reason",
 )
+HELD_BACK: Final = "held_back"
+"""As an outcome to filter by: all but offered."""
+_DECIDED: Final = ("decided_from", "decided_until")
 _PLACE: Final = ("decided_at", "rule_id", "subscriber")
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -62,8 +65,14 @@ def promotions() -> ResponseReturnValue:
         names=rule_names(),
         promotions=described(rows[:PAGE], run),
         older=older,
-        where=where,
+        where=_chosen(),
+        span=tuple(request.args.get(n, "") for n in _DECIDED),
+        total=cached(("promotions", run_id, repr(where)), 1, lambda: _total(run_id, where)),
     )
+
+
+def _total(run_id: str, where: Mapping[str, Any]) -> int:
+    return store().count("promotions", run_id, where=where)
 
 
 def _counts(run_id: str) -> dict[str, dict[str, int]]:
@@ -135,7 +144,11 @@ def good_until(row: Mapping[str, Any], versions: Mapping[tuple[str, int], Mappin
 def as_csv() -> Response:
     """The promotions that pass the filters, without offers to people who may not be contacted any more."""
     run = view.chosen_run() or abort(404)
-    log("promotions exported", run["run_id"], _where())
+    log(
+        "promotions exported",
+        run["run_id"],
+        {n: request.args[n] for n in (*_chosen(), *_DECIDED) if n in request.args},
+    )
     return csv_response("promotions", COLUMNS, _pages(run, _where()))
 
 
@@ -152,8 +165,20 @@ def _pages(run: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[list[di
         )
 
 
-def _where() -> dict[str, str]:
+def _chosen() -> dict[str, str]:
+    """The filters as the form shows them."""
     return {n: request.args[n] for n in ("rule_id", "outcome", "subscriber") if request.args.get(n)}
+
+
+def _where() -> dict[str, Any]:
+    """The filters as the store wants them."""
+    found: dict[str, Any] = dict(_chosen())
+    if found.get("outcome") == HELD_BACK:
+        found["outcome"] = ("!=", web_people.OFFERED)
+    begin, end = (request.args.get(n) or None for n in _DECIDED)
+    if begin or end:
+        found["decided_at"] = ("between", (begin or web_queries.ALL_START, end or web_queries.ALL_END))
+    return found
 
 
 def _before() -> dict[str, str] | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from flask import url_for
+
 from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
 from callbeam_io.store.rules import list_rules
 from webui import measures, traffic, view, words
@@ -15,7 +17,6 @@ from webui.figures.bars import trend
 from webui.figures.style import Figure, Theme
 from webui.moments import contact_time
 from webui.promotions import described
-from webui.reasons import OUTCOMES
 from webui.services import cached, services, store
 from webui.subscribers import people_of
 
@@ -31,12 +32,14 @@ class LastHour:
 
     Attributes:
         until: its end, as text.
+        since: its beginning, a whole minute.
         counts: (rule_id, outcome) -> how many in the last hour.
         before: outcome -> how many in the hour before.
         spark: offered per five minutes, oldest first.
     """
 
     until: str = ""
+    since: str = ""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
     spark: list[int] = field(default_factory=lambda: [0] * SPARKS)
@@ -57,7 +60,9 @@ def last_hour(run: Mapping[str, Any]) -> LastHour:
     end = words.moment(until)
     if newest is None or end is None:
         return LastHour()
-    found, split = LastHour(until), utc_text(end - HOUR)
+    split = utc_text(end - HOUR)
+    first = end - HOUR if split[-2:] != "59" else end - HOUR + timedelta(seconds=1)
+    found = LastHour(until, f"{utc_text(first)[:16]}:00")
     minutes = web_promotions.per_minute(store(), run["run_id"], utc_text(end - 2 * HOUR), until)
     for row in minutes:
         at = words.moment(f"{row['minute']}:59")
@@ -102,8 +107,14 @@ class Snapshot:
     sparks: dict[str, str]
     rules: list[dict[str, Any]]
     promotions: list[dict[str, Any]]
-    held: list[tuple[str, int]]
+    held: list[tuple[str, int]]  # outcome, how many
     any_consent: bool
+    span: dict[str, str]
+
+    def link(self, outcome: str, rule_id: str | None = None) -> str:
+        """The address of the promotions that a number of the last hour counts."""
+        asked: str = url_for("promotions.promotions", outcome=outcome, rule_id=rule_id, **self.span)
+        return asked
 
 
 def snapshot(run: Mapping[str, Any]) -> Snapshot:
@@ -134,8 +145,9 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         {"offered": spark_points(hour.spark), "rate": spark_points(rate)},
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
-        [(OUTCOMES[o][0], hour.of(o)) for o in HELD if hour.of(o)],
+        [(o, hour.of(o)) for o in HELD if hour.of(o)],
         reach[0] != 0,
+        {"run": run["run_id"], "decided_from": hour.since, "decided_until": hour.until},
     )
 
 

@@ -4,6 +4,7 @@
 //   <main data-live="/dashboard/live">    asked every 1.5 s: {status, texts, parts, figures}
 //   <main data-figures="/figures/x?…">    asked once, and again when the theme changes
 //   data-text="name"   gets the text of that name      data-part="name"   the HTML of that name
+//   data-href="name"   goes to the address of that name
 //   data-fig="name"    gets the chart of that name, drawn in place
 (() => {
   const body = document.body, root = document.documentElement, page = document.querySelector("[data-live], [data-figures]");
@@ -40,6 +41,7 @@
     }
   };
   const fill = (answer) => {
+    for (const [name, url] of Object.entries(answer.links || {})) document.querySelector(`[data-href="${name}"]`)?.setAttribute("href", url);
     texts.forEach((e) => { const v = (answer.texts || {})[e.dataset.text]; if (v !== undefined && e.textContent !== v) e.textContent = v; });
     for (const [name, html] of Object.entries(answer.parts || {})) {
       const box = parts[name];
