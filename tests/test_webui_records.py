@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
-from webui_world import World, seed_batch, seed_promotions
+from webui_world import World, at, promotion, seed_batch, seed_promotions
 
 from pipelines import generate, run
 from webui import desk
@@ -100,6 +101,9 @@ def test_numbers_of_the_dashboard_open_lists_of_as_many_promotions(tmp_path: Pat
     world = World(tmp_path)
     run_id = seed_batch(world.store)
     seed_promotions(world.store, run_id)
+    outcomes = ["offered"] * 5 + ["capped", "control", "control"]
+    late = [{**promotion(i, o), "decided_at": at(13.1 + i / 60)} for i, o in enumerate(outcomes)]
+    world.store.writer().write(run_id, {"promotions": pl.DataFrame(late)})
     page = world.get("/dashboard").text
     tiles = re.findall(
         r'<a class="panel tile" href="([^"]+)" data-href="(offered|held)">.*?>([\d,]+)</div>', page
