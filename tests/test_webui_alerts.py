@@ -196,7 +196,16 @@ def test_a_batch_run_has_no_state_but_ends_that_of_a_stream(world: World) -> Non
     book.note(LIVE, stream, now + 11)
     book.note(LIVE, stream, now + 15)
     book.note(done, batch, now + 20)
-    assert [c.state for c in book.note(done, batch, now + 25)] == ["stopped"]
+    (told,) = book.note(done, batch, now + 25)
+    assert (told.state, told.detail, told.run_id) == ("stopped", "The live run ended", None)
+
+
+def test_what_was_so_before_anybody_looked_is_no_news(world: World) -> None:
+    book, now = StateBook(world.store), NOON.timestamp()
+    run = {"run_id": "r", "mode": "streaming"}
+    book.note(STOP, run, now)
+    assert book.note(STOP, run, now + 5) == []
+    assert newest_state(world.store) == Change("2026-03-02 11:59:00", "stopped", STOP.text, "r")
 
 
 def test_a_real_pulse_tells_of_a_killed_pipeline(world: World, hook: Hook) -> None:

@@ -60,9 +60,11 @@ class StateBook:
             return []
         began = utc_text(datetime.fromtimestamp(self._seen[1], UTC))
         at = min(status.as_of or began, began) if state == STOPPED else began
-        run_id = None if run is None else str(run["run_id"])
-        detail = status.text if not status.detail else f"{status.text}. {status.detail}"
-        return self._told(Change(at, state, detail, run_id))
+        if run is not None and run["mode"] == "streaming":
+            detail = f"{status.text}. {status.detail}" if status.detail else status.text
+            return self._told(Change(at, state, detail, str(run["run_id"])))
+        detail = "The live run ended" if state == STOPPED else f"{status.text}. {status.detail}"
+        return self._told(Change(at, state, detail))
 
     def _state(self, status: Status, run: Mapping[str, Any] | None) -> str:
         """The state to note; empty where there is none: of what is read at once there is no state."""
@@ -91,5 +93,6 @@ class StateBook:
             noted = note_state(self._store, change)
         except StoreError:  # the status line says it, and the next look tries again
             return []
-        self._noted = change.state
-        return [] if noted is None else [noted]
+        first, self._noted = not self._noted, change.state
+        old_news = first and change.state == STOPPED  # it was so before anybody looked
+        return [] if noted is None or old_news else [noted]
