@@ -41,9 +41,10 @@ from transforms.errors import CallbeamError, RequestError, StoreError
 from transforms.live_settings import LiveSettings
 from transforms.packets import PacketCoder
 from transforms.registry import LiveRun, forget, live_run
+from transforms.threads import thread_count
 
 DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
-LIVE_SHARDS = 2
+LIVE_SHARDS = max(2, thread_count())
 _POLL = 0.2
 
 

@@ -98,8 +98,6 @@ class Pump:
             self._note(element)
             more = rows and rows < MERGED_ROWS and self.reader.ready(ticks=ticks) and not self._enough
             element = self.reader.next(ticks=ticks) if more else None
-        if self.reader.watermark is not None:
-            self.run.watermark = self.reader.watermark // 1_000_000
         return self._given(joined(values)) if values else None
 
     def _note(self, element: Element) -> None:

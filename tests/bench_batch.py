@@ -233,6 +233,12 @@ def processor() -> str:
     )
 
 
+def other_sections(path: Path) -> str:
+    """What the page has besides, from its first section on."""
+    text = path.read_text() if path.exists() else ""
+    return text[text.index("\n## ") :] if "\n## " in text else ""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; 0."""
     argv = sys.argv[1:] if argv is None else argv
@@ -247,7 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = table_of({size: measure(make_input(size), engines, args.rounds) for size in sizes})
     print(table)
     if args.write:
-        args.write.write_text(page(table, argv))
+        args.write.write_text(page(table, argv) + other_sections(args.write))
     return 0
 
 

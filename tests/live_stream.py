@@ -23,6 +23,7 @@ from transforms.columns.decisions import RuleSettings
 from transforms.columns.live import LivePlan
 from transforms.columns.windows import Window
 from transforms.live import AnalyseLive
+from transforms.live_local import AnalyseHere
 from transforms.live_settings import LiveSettings, Rulings
 from transforms.packets import Packet
 from transforms.registry import forget
@@ -100,7 +101,7 @@ class ByHand:
                 p
                 | self._stream()
                 | beam.ParDo(Forget(run_id)).with_output_types(Packet)
-                | AnalyseLive(settings)
+                | (AnalyseLive(settings) if durable else AnalyseHere(settings))
                 | beam.ParDo(Note(run_id))
             )
         forget(run_id)

@@ -34,15 +34,13 @@ class Bags(NamedTuple):
 class DurableCells:
     """One shard, for the time of one call.
 
-    On an engine without durable state (``bags`` is None) it is this process's own. Otherwise the process's copy
-    counts only if its version is the one in the engine's state; a restored or moved key is built again.
+    This process's copy counts only if its version is the one in the engine's state; a restored or moved key is
+    built again.
     """
 
-    def __init__(self, make: Callable[[], LiveShard], bags: Bags | None, run: LiveRun, number: int) -> None:
+    def __init__(self, make: Callable[[], LiveShard], bags: Bags, run: LiveRun, number: int) -> None:
         self._bags = bags
         self.shard = run.shard(number, make)
-        if bags is None:
-            return
         expected = bags.version.read() or 0
         if self.shard.version != expected:
             self.shard = make()
@@ -53,8 +51,6 @@ class DurableCells:
 
     def save(self, packet: Packet) -> None:
         """Writes what the last packet changed."""
-        if self._bags is None:
-            return
         shard, bags = self.shard, self._bags
         shard.version = next_version(shard.version)
         bags.version.write(shard.version)
@@ -75,8 +71,6 @@ class DurableCells:
     def _compact(self, header: dict[str, Any]) -> None:
         """Begins the log anew; of the kept records those that matter no more go when they are the half."""
         shard, bags = self.shard, self._bags
-        if bags is None:
-            return
         whole = shard.everything()
         records = whole.pop("records", None)
         if shard.kept_rows + sum(t.num_rows for t in shard.loose) > 2 * shard.records_held:

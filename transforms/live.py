@@ -32,7 +32,7 @@ MICROS = 1_000_000
 
 @dataclass
 class AnalyseLive(beam.PTransform):
-    """Packets of a live source -> packets with rows of the result tables.
+    """Packets of a live source -> packets with rows of the result tables, on engines that keep the state.
 
     Attributes:
         settings: of the live steps.
@@ -137,7 +137,7 @@ class _ShardFn(beam.DoFn):
         cells = self._cells(number, Bags(log, kept, version))
         shard, pane = cells.shard, self._settings.live.plan.window.pane
         armed.clear()
-        behind = max(int(end.micros) // MICROS, shard.watermark, self._settings.run().watermark)
+        behind = max(int(end.micros) // MICROS, shard.watermark)
         if shard.greatest >= behind:
             following = behind // pane * pane + pane
             armed.write(following)
@@ -145,9 +145,8 @@ class _ShardFn(beam.DoFn):
         yield from self._counted([(0, cells_packet(number, shard))], done=0)
 
     def _cells(self, number: int, bags: Bags) -> DurableCells:
-        """The shard: this process's own, or built from the engine's state."""
-        settings = self._settings
-        return DurableCells(settings.new_shard, bags if settings.durable else None, settings.run(), number)
+        """The shard: this process's copy, or built from the engine's state."""
+        return DurableCells(self._settings.new_shard, bags, self._settings.run(), number)
 
     def _book(self, last: bool) -> RuleBook:
         """The rules as they are; ``last``: nothing will be decided after this."""

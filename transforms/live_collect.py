@@ -39,9 +39,6 @@ class CollectFn(beam.DoFn):
     ) -> Iterator[Packet]:
         """Takes in what a shard says, and gives the rows that follow from it."""
         packet, run = element[1], self._settings.run()
-        if not self._settings.durable:
-            yield from self._counted(run, collect(run.last(self._settings.new_tables), packet))
-            return
         tables = self._tables(run, state, version)
         before = tables.time
         outputs = collect(tables, packet)

@@ -45,15 +45,13 @@ class Flow:
 class LiveRun:
     """The shards, the last step's tables and the flow of one run.
 
-    ``watermark`` is the source's, in seconds: it may be far ahead of the timer that is being worked. ``book``
-    holds the rules that are on; it is replaced as a whole. ``quiet_ticks``: the ``order`` of ticks that brought
-    nothing to show.
+    ``book`` holds the rules that are on; it is replaced as a whole. ``quiet_ticks``: the ``order`` of ticks that
+    brought nothing to show.
     """
 
     shards: dict[int, LiveShard] = field(default_factory=dict)
     tables: LiveTables | None = None
     flow: Flow = field(default_factory=Flow)
-    watermark: int = -(1 << 40)
     book: RuleBook = field(default_factory=RuleBook)
     quiet_ticks: deque[str] = field(default_factory=deque)
     lock: threading.RLock = field(default_factory=threading.RLock)
