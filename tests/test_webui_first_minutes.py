@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import CHROMIUM
+from browser import browser, served
 from webui_world import HASHES, PASSWORDS
-from werkzeug.serving import make_server
 
 from callbeam_io.store import open_store, web_accounts
-from webui import WebConfig, create_app
+from webui import WebConfig, create_app, desk
 
 pytestmark = pytest.mark.browser
-playwright = pytest.importorskip("playwright.sync_api", reason="needs `pip install playwright`")
 MOST_CLICKS = 12
 
 
@@ -29,11 +25,9 @@ def address(tmp_path: Path) -> Iterator[str]:
     store = open_store(url)
     web_accounts.add_user(store, "admin", HASHES["admin"], "admin", must_change=False)
     app = create_app(WebConfig(url), store)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(app) as found:
+        yield found
+    desk.close(app)
     jobs = app.extensions["callbeam"].jobs
     for row in jobs.running():
         jobs.cancel(row["job_id"])
@@ -52,12 +46,30 @@ class Clicks:
         self.count += 1
 
 
+def test_an_uploaded_file_is_read_without_javascript(address: str, tmp_path: Path) -> None:
+    header = "id,calling_number,called_number,start_time,duration,call_type,charge,call_result"
+    rows = [f"{i},+1202555{i:04d},+13125550100,2026-03-02T10:00:00Z,30,VOICE,0,ANSWERED" for i in range(90)]
+    (tmp_path / "calls.csv").write_text("\n".join([header, *rows, ""]))
+    with browser() as chromium:
+        page = chromium.new_context(
+            java_script_enabled=False, viewport={"width": 390, "height": 844}
+        ).new_page()
+        page.goto(f"{address}/signin")
+        page.fill("#password", PASSWORDS["admin"])
+        clicks = Clicks(page)
+        clicks.on("button", "Sign in")
+        clicks.on("link", "Read a file")
+        page.set_input_files("#f-file", tmp_path / "calls.csv")
+        clicks.on("button", "Look at it first")
+        clicks.on("button", "Start the run")
+        clicks.on("link", "Results", wait=60_000)  # the page comes again by itself
+        page.wait_for_url("**/dashboard?run=*")
+        assert page.locator(".tile", has_text="Records read").inner_text().split()[2] == "90"
+
+
 def test_from_sign_in_to_the_first_promotion(address: str) -> None:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (make servers)")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    with browser() as chromium:
+        page = chromium.new_page()
         troubles: list[str] = []
         page.on("pageerror", lambda e: troubles.append(str(e)))
         page.goto(f"{address}/signin")
@@ -82,4 +94,3 @@ def test_from_sign_in_to_the_first_promotion(address: str) -> None:
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/subscribers/{number}")
         assert troubles == []
-        browser.close()
