@@ -5,10 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import polars as pl
 import pytest
 from stores import store_fixture, url_fixture  # noqa: F401
 
-from callbeam_io.store import Store
+from callbeam_io.store import Store, web_rules
 from callbeam_io.store import rules as saved
 from callbeam_io.store.rules import RuleConflict, RuleDraft, save_rules, switch_rule
 from transforms.errors import OptionError, RequestError
@@ -92,3 +93,29 @@ def test_counts_and_activations(store: Store) -> None:
     assert saved.run_outcomes(store, run_id) == {"offered": 2, "control": 1, "capped": 1}
     assert [a["active_from"] for a in saved.rule_activations(store, "a")] == ["2026-01-01 00:00:00"]
     assert saved.rule_activations(store, "b") == []
+
+
+def test_a_version_keeps_its_sentence(store: Store) -> None:
+    save_rules(store, [draft("a", sentence="Offer A.")], "ann")
+    save_rules(store, [draft("a", 1)], "bob")
+    assert [v["sentence"] for v in saved.rule_versions(store, "a")] == ["Offer A.", None]
+    assert saved.rule_row(store, "a")["sentence"] is None
+
+
+def test_what_rules_did_by_day_and_since(store: Store) -> None:
+    run_id = store.start_run(mode="batch", runner="DirectRunner", options={})
+    days = [("a", "01", "offered"), ("a", "02", "capped"), ("a", "02", "offered"), ("b", "03", "offered")]
+    rows = [
+        {"rule_id": r, "subscriber": f"s{i}", "decided_at": f"2026-01-{d} 12:00:00", "outcome": o}
+        for i, (r, d, o) in enumerate(days)
+    ]
+    store.writer().write(run_id, {"promotions": pl.DataFrame(rows)})
+    assert web_rules.outcomes_of_all(store, run_id) == {"a": {"offered": 2, "capped": 1}, "b": {"offered": 1}}
+    assert web_rules.outcomes_since(store, run_id, "a", "2026-01-01 12:00:00") == {"offered": 1, "capped": 1}
+    found = web_rules.outcomes_by_day(store, run_id, "a", 1)
+    assert [(r["day"], r["outcome"], r["count"]) for r in found] == [
+        ("2026-01-02", "capped", 1),
+        ("2026-01-02", "offered", 1),
+    ]
+    assert len(web_rules.outcomes_by_day(store, run_id, "a", 9)) == 3
+    assert web_rules.outcomes_by_day(store, run_id, "c", 9) == []

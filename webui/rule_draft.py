@@ -12,7 +12,7 @@ from typing import Any
 from webui import rule_tree, rule_words
 from webui.desk import Count, desk
 
-UNNAMED = "New rule"
+UNNAMED, NO_CODE = "New rule", "OFFER"
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Draft:
     def counted(self) -> dict[str, Any]:
         """The desk's check of the rule with a name and an offer, so that its conditions can be tried before."""
         offer = dict(self.definition.get("offer") or {})
-        offer["code"] = offer.get("code") or "OFFER"
+        offer["code"] = offer.get("code") or NO_CODE
         named = {**self.definition, "name": self.definition.get("name") or UNNAMED, "offer": offer}
         return desk().check(named)
 
@@ -77,7 +77,7 @@ class Draft:
     @property
     def sentence(self) -> str:
         """The whole rule in words; empty where it cannot be said yet."""
-        return str(self.counted["sentence"] or "")
+        return str(self.counted["sentence"] or "").replace(f"Offer {NO_CODE} ", "Offer … ", 1)
 
     @property
     def json(self) -> str:
