@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # the work of a step is spread over threads already
 
+import gc
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ DONE, FAILED, WRONG, CANCELLED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; the exit status is 0 done, 1 failed, 2 wrong request, 130 cancelled."""
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.freeze()  # what is imported stays
     keep_plans()
     try:
         prepared = prepare(words)
