@@ -102,3 +102,14 @@ def test_nobody() -> None:
     assert profile(records_of([]), Window()).height == 0
     counts = count_subscribers(records_of([One()]), group_by_caller(records_of([One()])), TYPES)
     assert len(counts.take(np.array([], np.int64))) == 0
+
+
+def test_callers_with_one_hash_stay_apart() -> None:
+    mix = 0x9E37_79B9_7F4A_7C15
+    other = (12025550123 * mix + 64) * pow(mix, -1, 1 << 64) % (1 << 64)  # the same but for its last bits
+    callers = np.array([12025550123, other, 12025550123, other] * 8, np.uint64).view(np.int64)
+    blank = np.zeros(len(callers), np.int64)
+    records = Records(callers, *([blank] * 9), text={})
+    grouping = group_by_caller(records)
+    assert (grouping.codes[grouping.group] == callers).all()
+    assert grouping.codes.tolist() == sorted(set(callers.tolist()))

@@ -65,6 +65,21 @@ def test_rows_of_a_fresh_run_share_a_transaction(
     assert store.run(run_id)["records_read"] == 4
 
 
+def test_fresh_rows_join_a_transaction_that_is_open(
+    store: Store, writer: BackgroundWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_ROWS", 1)
+    monkeypatch.setattr(module, "COMPANY", 30.0)
+    seen, run_id = transactions(writer, monkeypatch), new_run(store)
+    for n in range(3):
+        writer.put(run_id, {"duration_by_hour": hours(n, first=n)}, append=True, counts={"read": n})
+    assert calls(store, run_id) == []
+    writer.flush()  # does not wait for company
+    assert seen == [3]
+    assert calls(store, run_id) == [0, 1, 2]
+    assert store.run(run_id)["records_read"] == 2
+
+
 def test_fresh_rows_wait_for_company_others_do_not(store: Store, writer: BackgroundWriter) -> None:
     run_id = new_run(store)
     written = threading.Event()
