@@ -80,7 +80,7 @@ class LiveBook:
         consents = ConsentReader(self.store, self.spec.consent_default)
         while not self._stop.wait(_EVERY):
             try:
-                rules = rules_of_store(self.store, self.types, self.pane)
+                rules = rules_of_store(self.store, self.types, self.pane, self.spec.history)
                 if rules or self.run.book.rules:  # a million consents are not read for nothing
                     self._consent = consents.read()
             except CallbeamError as error:  # the store is away for a moment: what is on stays on

@@ -15,7 +15,7 @@ from pipelines import options
 from pipelines.config import RunConfig, make_config
 from pipelines.consents import load_consents
 from pipelines.engines import Engine, check_store, choose_engine
-from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, rules_of_file
+from pipelines.rulebook import FROM_STORE, BookSpec, book_spec, rules_of_file, windows_beyond
 from pipelines.summary import assumptions
 
 
@@ -67,11 +67,21 @@ def prepare(argv: Sequence[str]) -> Prepared | PreparedLive:
 def _open_results(config: RunConfig) -> tuple[Store, BookSpec, tuple[str, ...]]:
     """The store with the consents of ``--consent`` in it, the rules, and what is to be said about both."""
     types, pane = config.reference().types, config.rule_settings.pane
+    history = config.rule_history if config.streaming else None
     if config.rules != FROM_STORE:
-        rules_of_file(config.rules, types, pane)  # refused before anything is written
+        rules_of_file(config.rules, types, pane, history)  # refused before anything is written
     store = open_store(config.output, lock_wait=PATIENT_LOCK_WAIT if config.streaming else LOCK_WAIT)
     notes = load_consents(store, config.consent, config.reference.default_region) if config.consent else ()
-    book = book_spec(store, config.rules, config.output, types, pane, consent_default=config.consent_default)
+    book = book_spec(
+        store,
+        config.rules,
+        config.output,
+        types,
+        pane,
+        consent_default=config.consent_default,
+        history=history,
+    )
+    notes = (*notes, *(windows_beyond(book, config.rule_history) if history is None else ()))
     if book.definitions and not config.consent_default and not store.count("consent"):
         notes = (*notes, "nobody may be contacted yet: the store holds no consents (--consent)")
     return store, book, notes

@@ -28,6 +28,7 @@ from transforms.errors import OptionError, RuleError
 from transforms.rules.check import Names, check_rule
 from transforms.rules.language import ActiveRule, Rule
 from transforms.rules.parse import parse_rule, parse_rules
+from transforms.rules.problems import duration_text
 from transforms.rules.write import to_json
 from transforms.schema import TIME_FORMAT
 
@@ -78,12 +79,14 @@ class BookSpec:
         url: of the store with the consents.
         consent_default: whether who stated nothing consents.
         asked_at: when a run was asked for whose rules begin from earlier deliveries; empty: they do not.
+        history: seconds of interactions that the run keeps; None: all.
     """
 
     definitions: tuple[tuple[str, int], ...]
     url: str
     consent_default: bool
     asked_at: str = ""
+    history: int | None = None
 
     def __call__(self) -> RuleBook:
         """The book, read at the first call in a process."""
@@ -101,8 +104,8 @@ def _book(spec: BookSpec) -> RuleBook:
     return replace(book, memory=memory, contacts=contacts)
 
 
-def rules_of_file(path: str, types: BusinessTypes, pane: int) -> list[Rule]:
-    """The enabled rules of a rules file, checked against panes and names.
+def rules_of_file(path: str, types: BusinessTypes, pane: int, history: int | None = None) -> list[Rule]:
+    """The enabled rules of a rules file, checked against panes, names and the history that is kept.
 
     Raises:
         OptionError: no such file.
@@ -113,7 +116,7 @@ def rules_of_file(path: str, types: BusinessTypes, pane: int) -> list[Rule]:
         raise OptionError(f"--rules {path}: no such file", "a JSON list of rules, or store")
     rules = [rule for rule in parse_rules(file.read_bytes()) if rule.enabled]
     for rule in rules:
-        check_rule(rule, pane, _names(types))
+        check_rule(rule, pane, _names(types), history)
     return rules
 
 
@@ -121,14 +124,16 @@ def _names(types: BusinessTypes) -> Names:
     return Names(frozenset(types.names), frozenset(types.tags), frozenset(REGIONS))
 
 
-def rules_of_store(store: Store, types: BusinessTypes, pane: int) -> list[tuple[Rule, int]]:
+def rules_of_store(
+    store: Store, types: BusinessTypes, pane: int, history: int | None = None
+) -> list[tuple[Rule, int]]:
     """The enabled rules of the store with their versions; one that cannot be decided is switched off, with the
     error in its row."""
     found = []
     for row in store.rows("rules", where={"enabled": True}):
         try:
             rule = parse_rule(_definition(row))
-            check_rule(rule, pane, _names(types))
+            check_rule(rule, pane, _names(types), history)
         except RuleError as error:
             switch_off(store, row, str(error))
             continue
@@ -150,15 +155,33 @@ def switch_off(store: Store, row: dict[str, Any], error: str) -> None:
 
 
 def book_spec(
-    store: Store, source: str, url: str, types: BusinessTypes, pane: int, *, consent_default: bool
+    store: Store,
+    source: str,
+    url: str,
+    types: BusinessTypes,
+    pane: int,
+    *,
+    consent_default: bool,
+    history: int | None = None,
 ) -> BookSpec:
     """The rules that a run begins with, from a file or from the store."""
     if source == FROM_STORE:
-        chosen: Sequence[tuple[Rule, int]] = rules_of_store(store, types, pane)
+        chosen: Sequence[tuple[Rule, int]] = rules_of_store(store, types, pane, history)
     else:
-        chosen = [(rule, 1) for rule in rules_of_file(source, types, pane)]
+        chosen = [(rule, 1) for rule in rules_of_file(source, types, pane, history)]
     texts = tuple((json.dumps(to_json(rule)), version) for rule, version in chosen)
-    return BookSpec(texts, url, consent_default)
+    return BookSpec(texts, url, consent_default, history=history)
+
+
+def windows_beyond(spec: BookSpec, history: int) -> tuple[str, ...]:
+    """What is said of a batch run's rules that look back further than a stream would keep."""
+    rules = [parse_rule(json.loads(definition)) for definition, _ in spec.definitions]
+    return tuple(
+        f"rule {rule.rule_id} looks back {duration_text(rule.longest_window)}, a stream with --rule_history "
+        f"{duration_text(history)} could not"
+        for rule in rules
+        if rule.longest_window > history
+    )
 
 
 def seconds_of(text: str) -> int:

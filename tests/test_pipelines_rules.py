@@ -14,6 +14,9 @@ from test_pipelines_run import run, write_directory
 
 from callbeam_io.store import open_store
 from pipelines.live import run_live
+from pipelines.reference import ReferenceSpec
+from pipelines.rulebook import rules_of_store
+from pipelines.rules import main as command
 from pipelines.run import main
 
 RULES: list[dict[str, Any]] = [
@@ -151,3 +154,19 @@ def test_a_wrong_rules_file_is_refused(
     url = f"sqlite:///{tmp_path}/results.db"
     assert main(["--input", str(data), "--rules", str(path), "--pane", "2h", "--output", url]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_window_beyond_the_history_is_refused_live_and_told_of_in_batch(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = ["--rules", str(rules_file(tmp_path)), "--pane", "2h", "--rule_history", "1d"]
+    url = f"sqlite:///{tmp_path}/results.db"
+    words = ["--input", f"dir://{tmp_path}", "--streaming", *rules, "--output", url, "--stop_after", "1"]
+    assert main(words) == 2
+    assert "at most the 1d that are kept (--rule_history)" in capsys.readouterr().err
+    run(tmp_path, text, *rules, listed=messy.directory())
+    assert "rule abroad looks back 2d, a stream with --rule_history 1d could not" in capsys.readouterr().out
+    assert command(["add", str(rules_file(tmp_path)), "--store", url, "--pane", "2h"]) == 0
+    store = open_store(url)
+    found = rules_of_store(store, ReferenceSpec()().types, 7200, 86400)
+    assert found == [] and "at most the 1d" in store.rows("rules")[0]["error"]
