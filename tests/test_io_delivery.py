@@ -128,6 +128,7 @@ def test_without_a_webhook_nothing_is_sent_and_all_expires(store: Store, clock: 
     made = Sender(store, clock, Post())
     assert made.step() == 0 and states(store)[number(1)] == "waiting"
     clock.now = T0 + DAY
+    sweep(made)
     assert made.step() == 0 and states(store)[number(1)] == "expired"
     made.close()
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from callbeam_io.delivery.facts import facts_of
-from callbeam_io.delivery.gate import EXPIRED, GO, LATER, WITHDRAWN, judge
+from callbeam_io.delivery.gate import GO, LATER, Verdict
 from callbeam_io.delivery.moments import local_text, main_zone, text_of
+from callbeam_io.delivery.passing import Judged, Row, judged, turn_back
 from callbeam_io.store import deliveries
-from callbeam_io.store.deliveries import WAITING, key_of
+from callbeam_io.store.deliveries import key_of
 from callbeam_io.store.store import Store
 from callbeam_io.store.tables import TABLES
 
@@ -35,11 +35,14 @@ PAGE: Final = 1000
 _VERSIONS: Final = TABLES["rule_versions"]
 _FORMULA: Final = re.compile(r"[=@\t\r\n-]|\+(?!\d+$)")
 """What a spreadsheet would run as a formula; numbers with their plus sign are none."""
-Row = Mapping[str, Any]
 
 
 def export_pages(
-    store: Store, clock: Callable[[], float], ahead: int = 0, by: str = "", where: Row | None = None
+    store: Store,
+    clock: Callable[[], float],
+    ahead: int = 0,
+    by: str = "",
+    where: Mapping[str, Any] | None = None,
 ) -> Iterator[bytes]:
     """Lines of CSV, a header first, some at a time: see `export_rows`."""
     yield _lines([COLUMNS])
@@ -48,7 +51,11 @@ def export_pages(
 
 
 def export_rows(
-    store: Store, clock: Callable[[], float], ahead: int = 0, by: str = "", where: Row | None = None
+    store: Store,
+    clock: Callable[[], float],
+    ahead: int = 0,
+    by: str = "",
+    where: Mapping[str, Any] | None = None,
 ) -> Iterator[list[list[str]]]:
     """Rows of `COLUMNS`, some at a time; what a page holds is ``exported`` before it is given.
 
@@ -59,41 +66,37 @@ def export_rows(
         by: who exports, for the column ``detail``.
         where: column -> the value that it must have, such as ``rule_id``.
     """
-    last: deliveries.Key | None = None
+    last: Row | None = None
     while True:
         now = clock()
         with store.writing() as connection:
             rows = deliveries.due(
                 connection, text_of(now), PAGE, until=text_of(now + ahead), after=last, where=where
             )
+            leaving = _leaving(connection, rows, now, ahead, by)
             reasons = _sentences(connection)
-            leaving = [_line(row, at, reasons) for row, at in _leaving(connection, rows, now, ahead, by)]
         if not rows:
             return
-        last = key_of(rows[-1])
+        last = rows[-1]
         if leaving:
-            yield leaving
+            yield [_line(row, verdict.at, reasons) for row, verdict in leaving]
 
 
-def _leaving(
-    connection: Connection, rows: list[dict[str, Any]], now: float, ahead: int, by: str
-) -> Iterator[tuple[Row, int]]:
-    """Those that may leave, and when each may reach its subscriber; the others get what the gate says."""
-    facts = facts_of(connection, rows, now)
-    for row in rows:
-        verdict = judge(row, facts, now)
-        soon = verdict.at <= now + ahead and text_of(verdict.at) < (row["expires_at"] or "")
-        if verdict.state in (GO, LATER) and soon:
-            _set(connection, row, now, state="exported", detail=f"by {by}" if by else "")
-            yield row, verdict.at
-        elif verdict.state == LATER:
-            deliveries.change(connection, key_of(row), WAITING, due_at=text_of(verdict.at))
-        elif verdict.state in (WITHDRAWN, EXPIRED):
-            _set(connection, row, now, state=verdict.state, detail=verdict.why)
+def _leaving(connection: Connection, rows: list[Row], now: float, ahead: int, by: str) -> list[Judged]:
+    """Those that may leave, marked as exported; the others get what the gate says."""
+    found = judged(connection, rows, now)
+    leaving = [one for one in found if _is_soon(*one, now + ahead)]
+    gone = {key_of(row) for row, _ in leaving}
+    values = {"state": "exported", "at": text_of(now), "next_at": None, "detail": f"by {by}" if by else ""}
+    deliveries.change_waiting(connection, list(gone), **values)
+    turn_back(connection, [one for one in found if key_of(one[0]) not in gone], now)
+    return leaving
 
 
-def _set(connection: Connection, row: Row, now: float, **values: str) -> None:
-    deliveries.change(connection, key_of(row), WAITING, at=text_of(now), next_at=None, **values)
+def _is_soon(row: Row, verdict: Verdict, until: float) -> bool:
+    """Whether it may reach its subscriber until then, while it is still good."""
+    good = text_of(verdict.at) < (row["expires_at"] or "")
+    return verdict.state in (GO, LATER) and good and verdict.at <= until
 
 
 def _sentences(connection: Connection) -> dict[tuple[str, int], str]:

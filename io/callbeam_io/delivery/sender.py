@@ -7,17 +7,20 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final
+
+from sqlalchemy import func
 
 from callbeam_io.delivery import rate as rates
 from callbeam_io.delivery import webhook
-from callbeam_io.delivery.facts import facts_of, horizon, is_paused
-from callbeam_io.delivery.gate import EXPIRED, GO, LATER, WITHDRAWN, judge
+from callbeam_io.delivery.facts import horizon, is_paused
+from callbeam_io.delivery.gate import GO
 from callbeam_io.delivery.moments import text_of
+from callbeam_io.delivery.passing import judged, turn_back
 from callbeam_io.delivery.rate import BUCKET, RATE, bucket_of, rate_of
-from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Post, Webhook, message_of, webhook_of
+from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Answer, Post, Webhook, message_of, webhook_of
 from callbeam_io.store import deliveries, locks
 from callbeam_io.store.deliveries import WAITING, key_of
 from callbeam_io.store.store import Store
@@ -96,7 +99,6 @@ class Sender:
         if not self.has_lock():
             return 0
         now = self._clock()
-        deliveries.expire(self._store, text_of(now))
         self._sweep(now)
         with self._store.reading() as connection:
             found = rates.settings(connection, WEBHOOK, RATE, BUCKET)
@@ -109,7 +111,16 @@ class Sender:
         if bucket.tokens < 1 and found.get(BUCKET):
             return 0  # it fills by itself
         claimed = self._claim(now, bucket)
-        return sum(self._pool.map(lambda row: self._deliver(hook, row), claimed))
+        sent = 0
+        calls = [self._pool.submit(self._call, hook, row) for row in claimed]
+        for call in as_completed(
+            calls
+        ):  # written here, one after the other: threads would wait for each other
+            sent += self._note(*call.result())
+        return sent
+
+    def _call(self, hook: Webhook, row: Row) -> tuple[Row, Answer]:
+        return row, self._post(hook, message_of(row), self._clock())
 
     def has_lock(self) -> bool:
         """Whether this process is the store's sender, or becomes it now."""
@@ -120,12 +131,13 @@ class Sender:
         return self._lock is not None
 
     def _sweep(self, now: float) -> None:
-        """Withdraws what people do not want any more; page and API did that already for single ones."""
+        """Expires, and withdraws what people do not want any more; for what is due the gate does both anyway."""
         begun = time.monotonic()
         if begun - self._swept < max(1.0, self._sweep_took * _SHARE):
             return
         with self._store.reading() as connection:
             until = horizon(connection, now)
+        deliveries.expire(self._store, text_of(now))
         deliveries.withdraw_unwelcome(self._store, text_of(now), until)
         self._swept = time.monotonic()
         self._sweep_took = self._swept - begun
@@ -134,27 +146,19 @@ class Sender:
         """What may be sent at this moment, with its attempt counted; the others get what the gate says."""
         wanted = min(int(bucket.tokens), _WORKERS)
         with self._store.writing() as connection:
-            rows = deliveries.due(connection, text_of(now), wanted)
-            facts, gone = facts_of(connection, rows, now), []
-            for row in rows:
-                verdict = judge(row, facts, now)
-                if verdict.state == GO:
-                    tries = {"attempts": (row["attempts"] or 0) + 1, "next_at": text_of(now + _LEASE)}
-                    deliveries.change(connection, key_of(row), WAITING, **tries)
-                    gone.append({**row, **tries})
-                elif verdict.state == LATER:
-                    deliveries.change(connection, key_of(row), WAITING, due_at=text_of(verdict.at))
-                elif verdict.state in (WITHDRAWN, EXPIRED):
-                    deliveries.change(
-                        connection, key_of(row), WAITING,
-                        state=verdict.state, at=text_of(now), detail=verdict.why,
-                    )  # fmt: skip
-            rates.keep(connection, bucket.without(len(gone)))
-        return gone
+            found = judged(connection, deliveries.due(connection, text_of(now), wanted), now)
+            going = [row for row, verdict in found if verdict.state == GO]
+            claimed = {
+                "attempts": func.coalesce(deliveries.DELIVERIES.c.attempts, 0) + 1,
+                "next_at": text_of(now + _LEASE),
+            }
+            deliveries.change_waiting(connection, [key_of(row) for row in going], **claimed)
+            turn_back(connection, [one for one in found if one[1].state != GO], now)
+            rates.keep(connection, bucket.without(len(going)))
+        return [{**row, "attempts": (row["attempts"] or 0) + 1} for row in going]
 
-    def _deliver(self, hook: Webhook, row: Mapping[str, Any]) -> int:
-        """Sends one delivery and writes down what became of it; gives 1 where it was sent."""
-        answer = self._post(hook, message_of(row), self._clock())
+    def _note(self, row: Row, answer: Answer) -> int:
+        """Writes down what became of a delivery; gives 1 where it was sent."""
         now = self._clock()
         states: tuple[str, ...] = (WAITING,)
         if answer.state == SENT:

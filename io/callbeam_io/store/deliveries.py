@@ -16,6 +16,7 @@ _CONSENT: Final = TABLES["consent"]
 _SUPPRESSED: Final = TABLES["suppressed"]
 Key = tuple[str, str, str]
 KEY: Final = ("rule_id", "subscriber", "decided_at")
+_ORDER: Final = ("due_at", *KEY)
 WAITING: Final = "waiting"
 STATES: Final = (WAITING, "sent", "failed", "withdrawn", "expired", "exported")
 _HOUR: Final = 13
@@ -34,7 +35,7 @@ def due(
     limit: int,
     *,
     until: str | None = None,
-    after: Key | None = None,
+    after: Mapping[str, Any] | None = None,
     where: Mapping[str, Condition] | None = None,
 ) -> list[Row]:
     """Waiting deliveries in the order in which they are due.
@@ -44,17 +45,16 @@ def due(
         now: whose next attempt is not later than this.
         limit: at most as many.
         until: due until then; None: until now.
-        after: only those after this one in the order of the key, which is the order where ``until`` is given.
+        after: only those after this one.
         where: filters.
     """
     columns = DELIVERIES.c
     free = or_(columns.next_at.is_(None), columns.next_at <= now)
     wanted = [columns.state == WAITING, columns.due_at <= (until or now), free]
     wanted += conditions(DELIVERIES, where or {})
-    keys = [columns[name] for name in KEY]
+    order = [columns[name] for name in _ORDER]
     if after is not None:
-        wanted.append(tuple_(*keys) > tuple_(*after))
-    order = keys if until is not None else [columns.due_at, *keys]
+        wanted.append(tuple_(*order) > tuple_(*(after[name] for name in _ORDER)))
     statement = select(DELIVERIES).where(*wanted).order_by(*order).limit(limit)
     return [dict(row) for row in connection.execute(statement).mappings()]
 
@@ -65,6 +65,13 @@ def change(connection: Connection, key: Key, *states: str, **values: Any) -> boo
     if states:
         wanted.append(DELIVERIES.c.state.in_(states))
     return connection.execute(update(DELIVERIES).where(*wanted).values(**values)).rowcount > 0
+
+
+def change_waiting(connection: Connection, keys: Sequence[Key], **values: Any) -> None:
+    """Sets columns of many deliveries at once, of those that still wait."""
+    if keys:
+        named = tuple_(*(DELIVERIES.c[name] for name in KEY)).in_(keys)
+        connection.execute(update(DELIVERIES).where(named, DELIVERIES.c.state == WAITING).values(**values))
 
 
 def expire(store: StoreBase, now: str) -> int:
@@ -128,7 +135,7 @@ def page(
     store: StoreBase, where: Mapping[str, Condition], limit: int, before: Mapping[str, str] | None = None
 ) -> list[Row]:
     """Deliveries that pass filters, the ones due last first; ``before``: after this row of the page before."""
-    order = [(DELIVERIES.c[name], True) for name in ("due_at", *KEY)]
+    order = [(DELIVERIES.c[name], True) for name in _ORDER]
     wanted = conditions(DELIVERIES, where)
     if before is not None:
         wanted.append(beyond(order, before))

@@ -36,7 +36,8 @@ def _second(connection: Connection) -> None:
     for table, columns in added.items():
         for column in columns:
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
-    connection.execute(text("CREATE INDEX deliveries_by_state ON deliveries (state, due_at)"))
+    due = "state, due_at, rule_id, subscriber, decided_at"
+    connection.execute(text(f"CREATE INDEX deliveries_by_state ON deliveries ({due})"))
     connection.execute(text("CREATE INDEX deliveries_by_subscriber ON deliveries (subscriber)"))
     _new_tables(connection, key)
     number = "BIGSERIAL" if connection.dialect.name == "postgresql" else "INTEGER"

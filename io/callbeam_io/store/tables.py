@@ -112,7 +112,8 @@ INSERT_ONLY: Final = frozenset({"promotions", "deliveries"})
 
 Index("promotions_by_time", TABLES["promotions"].c.run_id, TABLES["promotions"].c.decided_at)
 Index("promotions_by_subscriber", TABLES["promotions"].c.run_id, TABLES["promotions"].c.subscriber)
-Index("deliveries_by_state", TABLES["deliveries"].c.state, TABLES["deliveries"].c.due_at)
+_DUE = [TABLES["deliveries"].c[name] for name in ("state", "due_at", "rule_id", "subscriber", "decided_at")]
+Index("deliveries_by_state", *_DUE)
 Index("deliveries_by_subscriber", TABLES["deliveries"].c.subscriber)
 
 
