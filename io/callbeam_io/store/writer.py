@@ -59,8 +59,7 @@ class TableWriter(StoreBase):
             append: the keys are not expected to be there yet (a fresh run).
             counts: values for the run's row, see `runs.set_run_values`.
             also: called with the connection at the end of the transaction; again if it has to be repeated.
-            more: further tables of the same transaction, taken as they come; from the first one again if it has to
-                be repeated.
+            more: further tables of the same transaction, taken as they come; all again if it has to be repeated.
 
         Returns:
             The number of rows written.
@@ -68,13 +67,10 @@ class TableWriter(StoreBase):
         Raises StoreError where the database refuses, among others after 30 s of waiting for another writer;
         ValueError: a table or column that does not exist.
         """
-        rows = 0
+        written: list[int] = []
 
         def work(connection: Connection) -> None:
-            nonlocal rows
-            rows = 0
-            for part in chain((tables,), more):
-                rows += _write(connection, run_id, part, append)
+            written[:] = [_write(connection, run_id, part, append) for part in chain((tables,), more)]
             if counts or append:  # a long write of a fresh run is a sign of its life
                 set_run_values(connection, run_id, **(counts or {}))
             if also is not None:
@@ -82,7 +78,7 @@ class TableWriter(StoreBase):
 
         with self._guard:
             self._persist(work)
-        return rows
+        return sum(written)
 
     def _persist(self, work: Also) -> None:
         """One transaction, repeated where the server says that it would succeed then."""
