@@ -93,10 +93,10 @@ def test_a_worker_is_killed(tmp_path: Path, flink_cluster: FlinkCluster, pool: P
     words += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{pool.port}"]
     rules = ["--rules", write_rules(tmp_path / "rules.json", RULES)]
     directory = ["--directory", str(write_directory(live, listed))]
-    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.3)
+    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.35)
     window = ["--window", "sliding:1d/2h"]
     ready = prepared_with_rules(live, feed, *FLAGS, *rules, *directory, *window, *words)
-    with KillWorker(flink_cluster, ready.store, kill_after=RECORDS // 4, pool=pool) as watch:
+    with KillWorker(flink_cluster, ready.store, kill_after=RECORDS // 8, pool=pool) as watch:
         assert run_live(ready) == 0
     assert watch.killed and watch.lost and os.getpid() not in watch.lost
     assert watch.came, "the pool starts another worker when the engine goes on"

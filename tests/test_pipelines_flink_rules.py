@@ -81,11 +81,11 @@ def test_rules_through_a_lost_machine(tmp_path: Path, flink_cluster: FlinkCluste
     live, text, listed = tmp_path / "live", in_order(71), messy.directory()
     live.mkdir()
     rules(["add", write_rules(tmp_path / "first.json", RULES), "--store", f"sqlite:///{live}/results.db"])
-    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.4)
+    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.5)
     flags = [*FLAGS, "--directory", str(write_directory(live, listed)), *flink_cluster.pipeline_options()]
     ready = prepared_with_rules(live, feed, *flags)
     new = write_rules(tmp_path / "new.json", [NEW])
-    with HalfWay(flink_cluster, ready.store, kill_after=RECORDS // 5, file=new) as watch:
+    with HalfWay(flink_cluster, ready.store, kill_after=RECORDS // 8, file=new) as watch:
         assert run_live(ready) == 0
     assert watch.killed and watch.seen["completed"] > 0 and watch.seen["restored"] > 0
     assert watch.active_from is not None
