@@ -34,6 +34,8 @@ _LEASE: Final = 60
 _FIRST_WAIT, _LONGEST_WAIT = 5.0, 3600.0
 _WORKERS: Final = 8
 _EVERY: Final = 0.5
+_STANDBY: Final = 2.0
+"""Seconds between looks whether the process that sends is gone."""
 _SHARE: Final = 20
 """Looking for withdrawals takes at most one part in so many of the time."""
 _LOG: Final = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Sender:
             except StoreError as error:
                 busy = False
                 self._say(str(error))
-            self._stop.wait(0.01 if busy else _EVERY)
+            self._stop.wait(0.01 if busy else _EVERY if self._lock is not None else _STANDBY)
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
