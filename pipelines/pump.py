@@ -39,6 +39,7 @@ class Pump:
         pane: a tick follows as soon as the watermark passes a multiple of so many seconds; 0: none does.
         may_save: whether the state may be saved now; it may not while the last save is under way.
         before_tick: called with the watermark (microseconds) before an element is asked for: between two ticks.
+        fresh: says when the next tick may come; hears of every batch and tick that is given.
     """
 
     reader: LiveReader
