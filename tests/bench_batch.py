@@ -216,6 +216,12 @@ def page(table: str, argv: Sequence[str]) -> str:
     )
 
 
+def other_chapters(path: Path) -> str:
+    """What stands in a page below its first chapter, with a blank line before it."""
+    _, mark, rest = (path.read_text() if path.exists() else "").partition("\n## ")
+    return f"{mark}{rest}"
+
+
 def version(package: str) -> str:
     """Of an installed package."""
     try:
@@ -246,7 +252,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", default="1e7", help="records, a comma list (1e7)")
     parser.add_argument("--rounds", type=int, default=2, help="the best of so many counts (2)")
     parser.add_argument("--engines", default="callbeam,duckdb,pyspark", help="a comma list; callbeam first")
-    parser.add_argument("--write", type=Path, help="file that gets the page (docs/BENCHMARKS.md)")
+    parser.add_argument(
+        "--write", type=Path, help="file whose first chapter this becomes (docs/BENCHMARKS.md)"
+    )
     args = parser.parse_args(argv)
     engines = usable_engines(args.engines.split(","))
     sizes = [int(float(size)) for size in args.sizes.split(",")]
