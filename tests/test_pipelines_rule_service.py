@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from test_pipelines_run import run
 from callbeam_io.store import open_store
 from callbeam_io.store.web_consent import record_consent, suppress
 from pipelines.recipes import RECIPES
-from pipelines.rule_service import counting, firings, memory
+from pipelines.rule_service import counting, firings, memory, past
 from pipelines.rule_service.desk import Desk
 from pipelines.rule_service.memory import KeptHistory
 from pipelines.rule_service.wire import Asked, Cancelled
@@ -139,6 +140,30 @@ def test_more_files_are_read_into_what_is_there(
     for mine, theirs in zip(grown.shards, whole.shards, strict=True):
         assert (mine.rows.caller == theirs.rows.caller).all() and (mine.rows.start == theirs.rows.start).all()
         assert sorted(mine.rows.called) == sorted(theirs.rows.called)
+
+
+def test_who_is_at_work_does_not_wait_for_what_is_new(
+    url: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_EVERY", -1.0)
+    rows, run_id = desk.store.rows, desk.store.runs()[0]["run_id"]
+    there = rows("record_files", run_id)[:3]
+
+    def some(table: str, *args: Any, **words: Any) -> list[dict[str, Any]]:
+        return there if table == "record_files" else rows(table, *args, **words)
+
+    monkeypatch.setattr(desk.store, "rows", some)
+    before = ask(desk, "count", definition=ABROAD, days=30)["history"]["records"]
+    there = rows("record_files", run_id)
+    assert ask(desk, "count", definition=ABROAD, days=30)["history"]["records"] == before
+    end, whole = time.monotonic() + 20, sum(f["rows"] for f in there)
+    while ask(desk, "count", definition=ABROAD, days=30)["history"]["records"] != whole:
+        assert time.monotonic() < end
+    monkeypatch.setattr(past, "_AT_WORK", -1.0)
+    there = there[:3]
+    assert (
+        ask(desk, "count", definition=ABROAD, days=30)["history"]["records"] == whole
+    )  # what is there stays
 
 
 def test_only_the_rule_history_is_loaded(url: str, desk: Desk) -> None:
@@ -303,7 +328,7 @@ def test_the_effect_is_that_of_the_command(
 def test_a_rule_that_fires_without_end_is_told_of_about(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     often = {**BANKS, "name": "Often", "limits": {"repeat": "always", "cooldown": "2h"}}
     exact = ask(desk, "count", definition=often, days=30)
-    desk._others = None
+    desk._past._others = None
     monkeypatch.setattr(firings, "MOST", 5)
     monkeypatch.setattr(firings, "_FEW", 6)
     found = ask(desk, "count", definition=often, days=30)

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 
 from callbeam_io.store import open_store
@@ -28,9 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CallbeamError as error:
         print(f"callbeam: {error}", file=sys.stderr)
         return 2 if isinstance(error, RequestError) else 1
+    threading.excepthook = _say
     threading.Thread(target=desk.warm, name="warm", daemon=True).start()
     serve(desk.operations(), sys.stdin.buffer, answers)
     os._exit(0)  # a count that is under way is of no use to anybody any more
+
+
+def _say(crash: threading.ExceptHookArgs) -> None:
+    """What went wrong on a thread, without the error's own text: it may hold a number."""
+    where = "".join(traceback.format_tb(crash.exc_traceback))
+    logging.getLogger(__name__).error("%s\n%s", crash.exc_type.__name__, where)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from functools import partial
 from typing import Any, Final
 
 from callbeam_io.store import Store
@@ -17,19 +14,17 @@ from pipelines.rule_service.drill import Drill
 from pipelines.rule_service.effects import effect_of
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.memory import KeptHistory
+from pipelines.rule_service.past import Past
 from pipelines.rule_service.reasons import NO_RECORDS, try_on
-from pipelines.rule_service.threads import on_threads
 from pipelines.rule_service.why import why, why_not
 from pipelines.rule_service.wire import Asked, Operation
-from pipelines.rule_service.world import Consents, newest_setting, rules_on, setting_of, version_of
+from pipelines.rule_service.world import Consents, newest_setting, rules_on, version_of
 from pipelines.rules_world import World, world_of
-from transforms.errors import CallbeamError
 from transforms.rules.language import ActiveRule, Rule
 from transforms.rules.parse import parse_rule
 
 Json = dict[str, Any]
 _DAY: Final = 86_400
-_LOG: Final = logging.getLogger(__name__)
 
 
 class Desk:
@@ -44,8 +39,7 @@ class Desk:
         self.store = store
         self.history = KeptHistory(store, url)
         self._consents = Consents(store)
-        self._guard = threading.Lock()
-        self._others: Others | None = None
+        self._past = Past(store, self.history)
 
     def operations(self) -> dict[str, Operation]:
         """What answers each ``op``."""
@@ -56,52 +50,35 @@ class Desk:
             "check": lambda asked: words.check(asked.values["definition"], self._world()),
             "changes": lambda asked: {"changes": orders.check(asked.values["changes"])},
             "count": self._count,
-            "effect": lambda asked: effect_of(self.store, asked.values["rule_id"], self._past()),
+            "effect": lambda asked: effect_of(self.store, asked.values["rule_id"], self._past.now()),
             "try_on": self._try_on,
             "why": self._why,
             "why_not": self._why_not,
         }
 
     def warm(self) -> None:
-        """Reads the history, and what the rules that are on would have done, before anybody asks."""
-        try:
-            past = self._past()
-            if past is not None:
-                on, _ = rules_on(self.store, World(past.setting.settings.pane, past.setting.types))
-                rules = [active for active in on if not past.too_often(active)]
-                list(on_threads(partial(past.of, rules), past.kept.parts))
-                self._consents.now(past.setting.consent_default)
-        except CallbeamError as error:  # whoever asks will hear of it
-            _LOG.warning("the history cannot be read yet: %s", error)
+        """Reads the history and consents, and what the rules that are on would have done, before anybody asks."""
+        self._past.renew_aside()
+        self._consents.now(False)
 
     def _world(self) -> World:
         return world_of(self.store, None, None)
 
-    def _past(self) -> Others | None:
-        """The history with the firings of rules that are on; None where no records are kept."""
-        kept = self.history.now()
-        with self._guard:
-            if kept is None or not kept.parts:
-                self._others = None
-            elif self._others is None or self._others.kept is not kept:
-                self._others = Others(kept, setting_of(kept.run))
-            return self._others
-
     def _try_on(self, asked: Asked) -> Json:
         rule = parse_rule(asked.values["definition"])
-        return try_on(rule, asked.values["subscriber"], self._past(), asked.values["at"])
+        return try_on(rule, asked.values["subscriber"], self._past.now(), asked.values["at"])
 
     def _why(self, asked: Asked) -> Json:
         return why(self.store, *(asked.values[name] for name in ("rule_id", "subscriber", "decided_at")))
 
     def _why_not(self, asked: Asked) -> Json:
-        past = self._past()
+        past = self._past.now()
         setting = newest_setting(self.store) if past is None else past.setting
         return why_not(self.store, asked.values["rule_id"], asked.values["subscriber"], past, setting)
 
     def _count(self, asked: Asked) -> Json:
         rule = parse_rule(asked.values["definition"])
-        past = self._past()
+        past = self._past.now()
         if past is None:
             return {"exact": True, "history": None, "reason": NO_RECORDS}
         asked.go_on()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 A = TypeVar("A")
@@ -15,11 +16,18 @@ _POOL: Final = ThreadPoolExecutor(_COUNT, thread_name_prefix="shard")
 
 
 def on_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Results in the order of the items. Where one fails the others are not begun any more."""
-    futures = [_POOL.submit(work, item) for item in items]
+    """Results in the order of the items. Where one fails the others are not begun any more.
+
+    Few are begun ahead: the first answer to a new question does not wait for the whole of an older one.
+    """
+    begun: deque[Future[B]] = deque()
     try:
-        for future in futures:
-            yield future.result()
+        for item in items:
+            if len(begun) > _COUNT:
+                yield begun.popleft().result()
+            begun.append(_POOL.submit(work, item))
+        while begun:
+            yield begun.popleft().result()
     finally:
-        for future in futures:
+        for future in begun:
             future.cancel()

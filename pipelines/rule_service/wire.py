@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
@@ -100,8 +101,8 @@ class _Wire:
             cancelled = "cancelled" if isinstance(error, Cancelled) else "run"
             kind, message = "request" if isinstance(error, RequestError) else cancelled, str(error)
         else:
-            _LOG.error("%s failed", op, exc_info=error)
-            kind, message = "run", f"{op} failed: {type(error).__name__}"  # its text may hold a number
+            kind, message = "run", f"{op} failed: {type(error).__name__}"  # its own text may hold a number
+            _LOG.error("%s\n%s", message, "".join(traceback.format_tb(error.__traceback__)))
         self._write({"id": number, "error": {"kind": kind, "message": message}})
 
     def _answer(self, number: int, part: str, result: Json) -> None:
