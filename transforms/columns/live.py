@@ -202,16 +202,12 @@ class LiveShard:
         if not len(at):
             return pl.DataFrame(), np.zeros((0, 24), np.uint32)
         self.callers.written(at)
-        counts = self.callers.counts(at, self._recent(at))
+        if not self.live.subscriber_window.cumulative:
+            self._log = merge_small(self._log)
+        counts = self.callers.counts(at, self._log)
         self._trim_log()
         rows = subscriber_rows(counts, self.reference.types, self.live.subscriber_window)
         return rows, self.callers.hours(self.callers.positions_of(counts.caller))
-
-    def _recent(self, at: NDArray[np.int64]) -> list[Records]:
-        if self.live.subscriber_window.cumulative:
-            return []
-        self._log = merge_small(self._log)
-        return self._log
 
     def delta(self, *, light: bool = False) -> dict[str, pa.Table]:
         """What changed since the last call: new records and absolute values of subscribers.
