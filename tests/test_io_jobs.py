@@ -84,7 +84,8 @@ def test_a_job_from_start_to_end(jobs: Jobs, tmp_path: Path) -> None:
     assert (row["state"], row["error"], row["run_id"]) == ("done", None, "20261124T201733-3f9a")
     assert row["created_by"] == "admin" and row["finished_at"] and row["command"]["note"] == {"name": "a nap"}
     assert jobs.tail(job_id) == "callbeam: run 20261124T201733-3f9a begins\n"
-    assert jobs.folder == folder_of(url(tmp_path)) and not is_alive(row["pid"], "")
+    assert jobs.folder == folder_of(url(tmp_path))
+    wait(jobs, job_id, lambda _: not is_alive(row["pid"], ""))  # it says that it is done just before it ends
     assert [r["job_id"] for r in jobs.newest()] == [job_id] and jobs.running() == []
     assert rows.job_of_run(jobs._store, "20261124T201733-3f9a") == job_id
 

@@ -63,7 +63,7 @@ def test_charts_of_the_dashboard(world: World, live: World) -> None:
     assert set(answer["figures"]) == {"trend", "hours", "types", "world"}
     for figure in answer["figures"].values():
         check(figure)
-    assert {"status", "texts", "parts", "figures"} == set(answer)
+    assert {"status", "texts", "parts", "figures", "links"} == set(answer)
 
 
 def test_what_the_browser_has_is_not_sent_again(world: World) -> None:

@@ -14,6 +14,7 @@ from transforms.columns.analysis import Plan
 from transforms.columns.callers import Callers
 from transforms.columns.cells import CellSums, Layout, cells_table, from_cells_table
 from transforms.columns.decisions import Decider, RuleBook, RuleSettings, first_pane_end_after
+from transforms.columns.pace import Pace
 from transforms.columns.records import Records, concat, merge_small, records_table
 from transforms.columns.seen import SeenRecords
 from transforms.columns.subscribers import subscriber_rows
@@ -63,12 +64,12 @@ class LiveShard:
         self.seen = SeenRecords()
         self.cells = CellSums()
         self.callers = Callers(self.reference.types, self.live.subscriber_window)
+        self._pace = Pace()
         self.decider: Decider | None = None  # made when the first rule is on
         self._log: list[Records] = []
         self._before: list[Records] = []  # for rules only: the table of subscribers began anew after them
         self._fresh: list[Records] = []
-        self.watermark = self.floor = _NEVER
-        self.greatest = _NEVER
+        self.watermark = self.floor = self.greatest = _NEVER
         self.by_type = np.zeros(len(self.reference.types.names), np.int64)  # taken in by this process
         self.marks: dict[str, int | None] = {}
         self.floors: dict[str, int | None] = {}
@@ -149,15 +150,15 @@ class LiveShard:
         return max(known, default=None) if len(self.ends) == splits else None
 
     def decide(self, book: RuleBook, *, last: int | None = None) -> pa.Table | None:
-        """Promotions at the pane ends that the watermark has passed; at the end of all input up to the first
-        pane end after its ``last`` second."""
+        """Promotions that are due, with rests where they cost much; at the end of all input up to its ``last``."""
         if self.live.rules is None or (last is None and self.watermark == _NEVER):
             return None
-        if self.decider is None and not book.rules:
+        if (self.decider is None and not book.rules) or (last is None and self._pace.rests):
             return None
         if last is not None:
             return self._deciding().decide_until(book, first_pane_end_after(last, self.live.rules.pane))
-        return self._deciding().decide(book, self.watermark)
+        with self._pace.work():
+            return self._deciding().decide(book, self.watermark)
 
     def redecide(self, decided: int, changes: Mapping[str, pa.Table]) -> None:
         """Decides as it did before, see `Decider.changes`."""
@@ -277,8 +278,8 @@ class LiveShard:
         """Cells of the records of a log; older panes may be incomplete there, and can change no more."""
         window, step = self.live.plan.window, self.layout.step
         recent = log.seconds >= (watermark - self.live.lateness - window.size) // step * step
-        counted = {name: mask[recent] for name, mask in since.items()}
-        self.cells.add_since(log.take(recent), self.layout, self.reference, counted)
+        rows = {name: mask[recent] for name, mask in since.items()}
+        self.cells.add_since(log.take(recent), self.layout, self.reference, rows)
 
     def shown(self) -> None:
         """Nothing counts as changed: the store has it all."""
