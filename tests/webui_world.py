@@ -251,6 +251,9 @@ class World:
     def close(self) -> None:
         """Closes the store, and the rule desk if it was asked."""
         desk.close(self.app)
+        jobs = self.app.extensions["callbeam"].jobs
+        for row in jobs.running():
+            jobs.cancel(row["job_id"])
         self.store.close()
 
 
