@@ -109,7 +109,7 @@ class Snapshot:
     promotions: list[dict[str, Any]]
     held: list[tuple[str, int]]  # outcome, how many
     any_consent: bool
-    span: dict[str, str]
+    span: dict[str, Any]
 
     def link(self, outcome: str, rule_id: str | None = None) -> str:
         """The address of the promotions that a number of the last hour counts."""
