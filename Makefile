@@ -1,7 +1,7 @@
 # Every target works on a fresh machine: what it needs, it makes first.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo servers test check bench
+.PHONY: help setup run demo servers test check bench pictures
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
@@ -48,3 +48,6 @@ check: setup  ## format, lint, types, tests
 bench: setup  ## the benchmark tables
 	$(BIN)/python tests/bench_batch.py
 	PYTHONPATH=.:io:tests $(BIN)/python tests/bench_stream.py
+
+pictures: setup  ## the pictures of the documentation, taken by Chromium (make servers)
+	PYTHONPATH=.:io:tests $(BIN)/python tests/pictures.py --docs

@@ -15,7 +15,9 @@ from callbeam_io.sink import drain_key, ended_key
 from callbeam_io.sources.unbounded import close_readers
 from pipelines.durable_graph import build_durable
 from pipelines.durable_rules import BookKeeper
+from pipelines.durable_status import DurableStatus
 from pipelines.flink import FlinkRest
+from pipelines.orders import Orders
 from pipelines.patience import unless_away
 from pipelines.preflight import PreparedLive
 from pipelines.rulebook import BookSpec, seconds_of
@@ -57,6 +59,8 @@ class DurableJob:
         spec = self.prepared.book or BookSpec((), config.output, config.consent_default)
         types, pane = config.reference().types, config.rule_settings.pane
         self.rules = BookKeeper(store, self.run_id, spec, config.rules, types, pane)
+        self.orders = Orders(store, self.run_id)
+        self.status = DurableStatus(self.prepared.engine.runner, self.job_name, self._rest())
 
     @property
     def job_name(self) -> str:
@@ -92,8 +96,8 @@ class DurableJob:
 
         def beat() -> None:
             store = self.prepared.store
-            store.update_run(self.run_id, live={"engine": self.prepared.engine.runner})
             run = store.run(self.run_id)
+            store.update_run(self.run_id, live=self.status.numbers(run))
             self.rules.beat(None if run["watermark"] is None else seconds_of(run["watermark"]))
             self._stop_when_told(started, run["records_read"] or 0)
 
@@ -106,7 +110,7 @@ class DurableJob:
         config = self.prepared.config
         over = config.stop_seconds is not None and time.monotonic() - started > config.stop_seconds
         enough = config.stop_rows is not None and read >= config.stop_rows
-        if over or enough or self._told.is_set():
+        if over or enough or self._told.is_set() or self.orders.told():
             self.prepared.store.set_control(drain_key(self.run_id), True)
 
     def _cancel(self) -> None:

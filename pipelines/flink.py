@@ -61,6 +61,11 @@ class FlinkRest:
         """How many checkpoints were completed, failed, restored."""
         return dict(self.ask(f"jobs/{job}/checkpoints")["counts"])
 
+    def newest_checkpoint(self, job: str) -> tuple[float, int] | None:
+        """When the newest completed checkpoint was acknowledged (seconds since 1970), and the bytes of state in it."""
+        newest = self.ask(f"jobs/{job}/checkpoints")["latest"]["completed"]
+        return None if newest is None else (newest["latest_ack_timestamp"] / 1000, int(newest["state_size"]))
+
     def cancel(self, job: str) -> None:
         """Cancels the job: Beam's own cancel does not reach one that was submitted as a jar."""
         self.ask(f"jobs/{job}?mode=cancel", "PATCH")

@@ -125,3 +125,6 @@ def test_a_task_manager_is_killed(tmp_path: Path, flink_cluster: FlinkCluster) -
     assert watch.seen["completed"] > 0
     assert watch.seen["restored"] > 0
     check_busy(ready.config.output, feed)
+    live = open_store(ready.config.output).runs()[0]["live"]
+    assert live["engine"] == "FlinkRunner" and live["rows"] > 0
+    assert live["checkpoints"]["restored"] > 0 and live["state_bytes"] > 0 and live["snapshot_age"] < 60
