@@ -23,7 +23,10 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "io").glob("*.md")]
 ALL = "\n".join(p.read_text("utf-8") for p in PAGES)
 COMMANDS = (
-    *(f"make {name}" for name in ("setup", "run", "demo", "test", "servers", "check", "bench", "help")),
+    *(
+        f"make {name}"
+        for name in ("setup", "run", "demo", "test", "servers", "check", "bench", "pictures", "help")
+    ),
     *(f"python -m {name}" for name in ("pipelines.run", "pipelines.generate", "pipelines.rules", "webui")),
     *(f"callbeam {name}" for name in cli._COMMANDS),
 )
