@@ -8,8 +8,9 @@ Three shapes follow each other on the data's way:
     empty); typed columns (numbers, timestamps) are taken as they are. Optional extra columns: ``raw``
     (binary or binary_view: the line as it stood, for rejects), ``line`` (text: line number, offset or message
     id), ``row_line`` (int64: physical line of each row), ``bad_field`` and ``bad_reason`` (text: null where the
-    line has the right shape, else what is wrong with it), ``cuts`` (in place of the text columns: per field a struct of ``at``
-    and ``size``, its place in the block that ``raw`` shows). The schema's metadata says where it comes from, see `Origin`.
+    line has the right shape, else what is wrong with it), ``cuts`` (in place of the text columns: per field a
+    struct of ``at`` and ``size``, its place in the block that ``raw`` shows). The schema's metadata says where it
+    comes from, see `Origin`.
 ``records``
     What cleaning makes of it: `RECORDS`, all columns set, nothing in text but what has to be.
 ``tables``
