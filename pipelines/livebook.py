@@ -12,12 +12,12 @@ import polars as pl
 
 from callbeam_io.store import Store, writer_for
 from pipelines.consents import ConsentReader
-from pipelines.rulebook import FROM_STORE, BookSpec, rules_of_store, seconds_of
+from pipelines.rulebook import FROM_STORE, BookSpec, rule_of, rules_of_store, seconds_of
 from transforms.columns.decisions import RuleBook, first_pane_end_after
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.rules.outcomes import Consent
 from transforms.columns.windows import time_text
-from transforms.errors import CallbeamError
+from transforms.errors import CallbeamError, RuleError
 from transforms.registry import LiveRun
 from transforms.rules.language import ActiveRule, Rule
 
@@ -67,14 +67,31 @@ class LiveBook:
             threading.Thread(target=self._read, name="rules", daemon=True).start()
 
     def _activations(self, known: Known) -> list[ActiveRule]:
-        """The activations that the run noted before and whose rules are still on."""
+        """The activations that the run noted before, as far as pane ends may still be decided by them.
+
+        One that ended since the state was saved counts until its end; a rule that was switched off while nobody
+        ran is ended by the first `turn`.
+        """
+        decided = min((s.decider.decided for s in self.run.shards.values() if s.decider), default=0)
         found = []
         for row in self.store.rows("rule_activations", self.run_id):
-            rule = known.get((row["rule_id"], row["version"]))
-            if rule is not None and row["active_to"] is None:
-                begin = seconds_of(row["active_from"])
-                found.append(ActiveRule(rule, row["version"], begin or None))
+            end = None if row["active_to"] is None else seconds_of(row["active_to"])
+            if end is not None and end <= decided:
+                continue
+            rule = known.get((row["rule_id"], row["version"])) or self._version(
+                row["rule_id"], row["version"]
+            )
+            if rule is not None:
+                found.append(ActiveRule(rule, row["version"], seconds_of(row["active_from"]) or None, end))
         return found
+
+    def _version(self, rule_id: str, version: int) -> Rule | None:
+        """A version that is not on any more; None where it cannot be decided."""
+        rows = self.store.rows("rule_versions", where={"rule_id": rule_id, "version": version})
+        try:
+            return rule_of(rows[0], self.types, self.pane, self.spec.history) if rows else None
+        except RuleError:
+            return None
 
     def _read(self) -> None:
         consents = ConsentReader(self.store, self.spec.consent_default)

@@ -132,13 +132,19 @@ def rules_of_store(
     found = []
     for row in store.rows("rules", where={"enabled": True}):
         try:
-            rule = parse_rule(_definition(row))
-            check_rule(rule, pane, _names(types), history)
+            rule = rule_of(row, types, pane, history)
         except RuleError as error:
             switch_off(store, row, str(error))
             continue
         found.append((rule, int(row["version"] or 1)))
     return found
+
+
+def rule_of(row: dict[str, Any], types: BusinessTypes, pane: int, history: int | None = None) -> Rule:
+    """The rule in a row of ``rules`` or ``rule_versions``; RuleError where a run cannot decide it."""
+    rule = parse_rule(_definition(row))
+    check_rule(rule, pane, _names(types), history)
+    return rule
 
 
 def _definition(row: dict[str, Any]) -> Any:
