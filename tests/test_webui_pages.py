@@ -117,6 +117,7 @@ def test_without_a_store_the_page_says_so(
     assert page.status_code == 503 and "store cannot be reached" in page.text
     assert client.get("/healthz").status_code == 503
     assert client.get("/data/regions").json["error"]["code"] == "service_unavailable"
+    monkeypatch.undo()
     world.close()
 
 
