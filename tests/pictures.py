@@ -32,10 +32,8 @@ LOOKS: Final = {
 DOCS: Final = {
     "dashboard": "/dashboard",
     "rule": "/rules/{rule}",
-    "builder": "/rules/{rule}/edit",
     "who_calls_whom": "/templates/type_graph",
     "why": "/subscribers/{number}/why",
-    "promotions": "/promotions",
 }
 """Pictures of the documentation, by name."""
 
