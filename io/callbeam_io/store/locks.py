@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -115,6 +116,11 @@ class _AdvisoryLock:
         return again is not None
 
     def release(self) -> None:
+        """Unlocked first: the server notices only after a while that a connection was closed."""
+        with suppress(SQLAlchemyError):  # it is lost already, and the lock with it
+            self._connection.scalar(
+                text("SELECT pg_advisory_unlock(:key)"), {"key": _key(self._engine, self._run_id)}
+            )
         self._connection.close()
 
 
