@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pyarrow.compute as pc
 
 from callbeam_io.inputs import Block, Plan, read_block
 from callbeam_io.kept import KeptRecords
+from pipelines.shard_threads import on_threads
 from transforms.columns.clean import CleanSettings, clean
 from transforms.columns.decisions import (
     RuleBook,
@@ -34,9 +33,6 @@ from transforms.columns.rules.summary import Summary, summarise
 from transforms.errors import RunError
 from transforms.rules.language import ActiveRule, Rule
 from transforms.schema import SHARDS
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -73,11 +69,11 @@ def read_inputs(plan: Plan, settings: CleanSettings, directory: Directory) -> Hi
     """The records of files, cleaned and without duplicates, exactly as a batch run takes them in."""
     parts: list[list[Records]] = [[] for _ in range(SHARDS)]
     read = rejected = 0
-    for found, rows, bad in _on_threads(partial(_read, settings, directory), plan.blocks):
+    for found, rows, bad in on_threads(partial(_read, settings, directory), plan.blocks):
         read, rejected = read + rows, rejected + bad
         for shard, records in found:
             parts[shard].append(records)
-    shards = list(_on_threads(_joined, parts))
+    shards = list(on_threads(_joined, parts))
     kept = tuple(s for s in shards if len(s))
     return History(kept, read, rejected, read - rejected - sum(len(s) for s in kept))
 
@@ -127,21 +123,14 @@ def read_kept(kept: KeptRecords, files: Sequence[dict[str, Any]]) -> History:
             raise RunError(f"the kept records of run {kept.run_id} cannot be read: {error}") from error
         return from_batches([] if table is None else table.to_batches())
 
-    shards = list(_on_threads(shard, list(by_shard.values())))
+    shards = list(on_threads(shard, list(by_shard.values())))
     return History(tuple(s for s in shards if len(s)), sum(len(s) for s in shards), 0, 0)
-
-
-def _on_threads(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """Results in the order of the items; Polars, NumPy and Arrow release the interpreter's lock."""
-    count = int(os.environ.get("CALLBEAM_THREADS", 0)) or min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(count, thread_name_prefix="simulate") as pool:
-        yield from pool.map(work, items)
 
 
 def promotions_of(history: History, book: RuleBook, settings: RuleSettings, types: BusinessTypes) -> pa.Table:
     """All promotions that a batch run with these rules makes of the history, in order of pane end."""
     decide = partial(_decide, history.last, book, settings, types)
-    tables = [t for t in _on_threads(decide, history.shards) if t is not None]
+    tables = [t for t in on_threads(decide, history.shards) if t is not None]
     if not tables:
         return SCHEMA.empty_table()
     return apply_max_total(pa.concat_tables(tables), book.limits, {})[0]

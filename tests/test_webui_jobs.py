@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webui_world import World, seed_batch
+from webui_world import World, jobs_of, seed_batch
 from werkzeug.test import TestResponse
 
-from callbeam_io.jobs import Jobs
 from callbeam_io.store import web_accounts
 from webui import WebConfig, create_app, passwords
 
@@ -39,15 +38,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     (data / "link.csv").symlink_to(tmp_path / "secret.csv")
     made.app = create_app(WebConfig(made.url, data_folders=(str(data),)), made.store)
     yield made
-    for row in jobs_of(made).running():
-        jobs_of(made).cancel(row["job_id"])
     made.close()
     shutil.rmtree(jobs_of(made).folder, ignore_errors=True)
-
-
-def jobs_of(world: World) -> Jobs:
-    found: Jobs = world.app.extensions["callbeam"].jobs
-    return found
 
 
 def upload(world: World, text: str, name: str = "calls.csv") -> str:

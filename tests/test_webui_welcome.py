@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from webui_world import World, number, seed_batch, seed_promotions, seed_stream
+from webui_world import World, jobs_of, number, seed_batch, seed_promotions, seed_stream
 
-from callbeam_io.jobs import Jobs
 from callbeam_io.store.rules import list_rules
 from pipelines import sample
 
@@ -20,15 +19,8 @@ from pipelines import sample
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
-    for row in jobs_of(made).running():
-        jobs_of(made).cancel(row["job_id"])
     made.close()
     shutil.rmtree(jobs_of(made).folder, ignore_errors=True)
-
-
-def jobs_of(world: World) -> Jobs:
-    found: Jobs = world.app.extensions["callbeam"].jobs
-    return found
 
 
 def buttons(page: str) -> list[str]:

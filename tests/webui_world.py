@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
+from callbeam_io.jobs import Jobs
 from callbeam_io.store import Store, open_store, utc_text, web_accounts
 from callbeam_io.store.web_queries import ALL_END, ALL_START, BUSINESS_TYPES
 from webui import WebConfig, create_app, desk
@@ -251,10 +252,15 @@ class World:
     def close(self) -> None:
         """Closes the store, and the rule desk if it was asked."""
         desk.close(self.app)
-        jobs = self.app.extensions["callbeam"].jobs
-        for row in jobs.running():
-            jobs.cancel(row["job_id"])
+        for row in jobs_of(self).running():
+            jobs_of(self).cancel(row["job_id"])
         self.store.close()
+
+
+def jobs_of(world: World) -> Jobs:
+    """What the web app has started."""
+    found: Jobs = world.app.extensions["callbeam"].jobs
+    return found
 
 
 def sign_in(client: FlaskClient, username: str, password: str, **more: Any) -> TestResponse:

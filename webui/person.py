@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -25,12 +26,9 @@ SHOWN: int = 100
 def person(number: str) -> ResponseReturnValue:
     """The profile: habits, contact hours, consent with its history, promotions."""
     run = view.chosen_run() or abort(404)
-    row = web_people.person(store(), run["run_id"], number)
-    if row is None:
-        spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
-        if spelled != number and web_people.person(store(), run["run_id"], spelled) is not None:
-            return redirect(url_for("person.person", number=spelled))
-        abort(404, "This subscriber is not in the results of the run.")
+    row = known(run, number)
+    if row["subscriber"] != number:
+        return redirect(url_for("person.person", number=row["subscriber"]))
     if request.method == "POST":
         return _opted_out(number)
     log("person viewed", number)
@@ -46,6 +44,14 @@ def person(number: str) -> ResponseReturnValue:
         names=rule_names(),
         outcomes=OUTCOMES,
     )
+
+
+def known(run: Mapping[str, Any], number: str) -> dict[str, Any]:
+    """The row of a subscriber of a run, by the number as the store spells it or in another spelling; else 404."""
+    spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
+    rows = (web_people.person(store(), run["run_id"], n) for n in dict.fromkeys((number, spelled)))
+    found = next((row for row in rows if row is not None), None)
+    return found or abort(404, "This subscriber is not in the results of the run.")
 
 
 def _promotions(run: dict[str, Any], number: str) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from pipelines.rule_service.firings import Fired, Others, firings_of
 from pipelines.rule_service.memory import Kept, Shard
-from pipelines.rule_service.threads import on_threads
 from pipelines.rule_service.wire import Asked
+from pipelines.shard_threads import on_threads
 from transforms.columns.decisions import RuleBook, gate_of
 from transforms.columns.rules.arrays import Bools, Ints
 from transforms.columns.rules.firings import Firings

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pipelines.reference import ReferenceSpec
 from pipelines.rule_service.memory import Kept, KeptHistory, Shard
-from pipelines.rule_service.threads import on_threads
+from pipelines.rule_service.reasons import moment_text, seconds_of
 from pipelines.rule_service.wire import Asked, Operation
+from pipelines.shard_threads import on_threads
 from transforms.columns.numbers import party_codes, party_texts
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
 from transforms.columns.regions import REGIONS, region_names
@@ -124,7 +125,7 @@ def records(kept: Kept, reference: Reference, values: Mapping[str, Any]) -> Json
     return {
         "run_id": kept.run["run_id"],
         "whole": wanted.first >= kept.since or not kept.cut,
-        "since": _text(kept.since),
+        "since": moment_text(kept.since),
         "counted": counts(every),
         "total": len(counted),
         "rows": listed(counted.take(order), reference, kept),
@@ -141,7 +142,7 @@ def person(kept: Kept, reference: Reference, subscriber: str) -> Json:
     newest = rows.take(np.argsort(-rows.start, kind="stable")[:20])
     return {
         "run_id": kept.run["run_id"],
-        "since": _text(kept.since),
+        "since": moment_text(kept.since),
         "records": len(rows),
         "week": week.tolist(),
         "rows": listed(newest, reference, kept),
@@ -219,13 +220,4 @@ _KEYS: Final[Mapping[str, Callable[[Interactions, Reference, Any], Rows]]] = {
 
 
 def _second(text: str | None, otherwise: int = 0) -> int:
-    if not text or text in (ALL_START, ALL_END):
-        return otherwise
-    try:
-        return int(np.datetime64(text.replace(" ", "T"), "s").astype(np.int64))
-    except ValueError:
-        raise OptionError(f"time {text!r}", "YYYY-MM-DD HH:MM:SS") from None
-
-
-def _text(second: int) -> str:
-    return str(time_text(np.array([second], np.int64))[0])
+    return otherwise if not text or text in (ALL_START, ALL_END) else seconds_of(text)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from callbeam_io.kept import KeptRecords, folder_of
 from callbeam_io.store import Store
-from pipelines.rule_service.threads import on_threads
+from pipelines.shard_threads import on_threads
 from transforms.columns.decisions import text_parties
 from transforms.columns.hashing import shard_of
 from transforms.columns.records import from_batches

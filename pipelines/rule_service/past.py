@@ -12,9 +12,9 @@ from typing import Final
 from callbeam_io.store import Store
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.memory import KeptHistory
-from pipelines.rule_service.threads import on_threads
 from pipelines.rule_service.world import rules_on, setting_of
 from pipelines.rules_world import World
+from pipelines.shard_threads import on_threads
 from transforms.errors import CallbeamError
 
 _AT_WORK: Final = 120.0

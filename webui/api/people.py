@@ -8,10 +8,11 @@ from flask import abort
 from marshmallow import fields
 
 from callbeam_io.store import web_people
-from webui import subscribers, view, words
+from webui import subscribers, view
 from webui.api.base import Part, Run, choice, listed, row_of, shape, text, whole
 from webui.consent import record
 from webui.moments import contact_time
+from webui.person import known
 from webui.roles import ANALYST, log
 from webui.services import store
 
@@ -71,8 +72,8 @@ def people(asked: dict[str, Any]) -> dict[str, Any]:
 @part.call("GET", "/subscribers/<string:number>", ANALYST, Profile, query=Run)
 def person(asked: dict[str, Any], number: str) -> dict[str, Any]:
     """One subscriber, by the number in any spelling: profile, consent with its history, promotions."""
-    run, spelled = _known(number)
-    row = web_people.person(store(), run["run_id"], spelled)
+    run, row = _known(number)
+    spelled = row["subscriber"]
     log("person viewed", spelled)
     return {
         "subscriber": row,
@@ -85,13 +86,10 @@ def person(asked: dict[str, Any], number: str) -> dict[str, Any]:
 @part.call("POST", "/subscribers/<string:number>/opt-out", ANALYST)
 def opt_out(number: str) -> None:
     """Opts a subscriber out: nothing that was not sent yet is sent."""
-    _, spelled = _known(number)
-    record(spelled, "opt_out", "")
+    record(_known(number)[1]["subscriber"], "opt_out", "")
 
 
-def _known(number: str) -> tuple[dict[str, Any], str]:
-    """The run, and the number as the store spells it; 404 where nobody has it."""
+def _known(number: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The run, and the row of a subscriber; 404 where nobody has the number."""
     run = view.chosen_run() or abort(404, "There is no run with results yet.")
-    spellings = (number, words.spelled(number, (run["options"] or {}).get("default_region")))
-    known = (n for n in spellings if web_people.person(store(), run["run_id"], n) is not None)
-    return run, next(known, None) or abort(404, "This subscriber is not in the results of the run.")
+    return run, known(run, number)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from webui.figures.graphs import step_of
-from webui.figures.style import Figure, Theme, axis, figure, layout, nothing, stepped
+from webui.figures.graphs import HOURS, heat_cells
+from webui.figures.style import Figure, Theme, axis, figure, layout, nothing
 from webui.words import hour_span
 
 
@@ -31,23 +30,11 @@ class Day:
 
 def calendar(days: Sequence[Day], look: Theme) -> Figure:
     """A row for each day, a column for each hour (UTC); the colour is the rank of size in five steps."""
-    known = [n for day in days for n in day.hours if n]
-    if not known:
+    if not any(n for day in days for n in day.hours):
         return nothing(look, finding(days))
-    cells: dict[str, Any] = {
-        "type": "heatmap",
-        "x": [f"{h:02d}" for h in range(24)],
-        "y": [day.name for day in days],
-        "z": [[step_of(n, known) for n in day.hours] for day in days],
-        "customdata": [[[hour_span(h), f"{n:,}"] for h, n in enumerate(day.hours)] for day in days],
-        "zmin": 0,
-        "zmax": 5,
-        "colorscale": stepped((look.none, *look.steps)),
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
-        "hovertemplate": "%{y}, %{customdata[0]} h<br><b>%{customdata[1]}</b> due<extra></extra>",
-    }
+    said = [[[hour_span(h), f"{n:,}"] for h, n in enumerate(day.hours)] for day in days]
+    hover = "%{y}, %{customdata[0]} h<br><b>%{customdata[1]}</b> due<extra></extra>"
+    cells = heat_cells(HOURS, [day.name for day in days], [day.hours for day in days], said, hover, look)
     shape = layout(
         look,
         margin={"l": 8, "r": 8, "t": 4, "b": 40},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from webui.figures.style import TAG_COLOURS, Figure, Theme, axis, figure, layout, stepped
 from webui.measures import Measure
@@ -12,6 +12,8 @@ from webui.words import WEEKDAYS, percent, short_type
 Flow = tuple[str, str, int]
 """From, to, how much."""
 SHOWN_FLOWS: Final = 15
+HOURS: Final = tuple(f"{h:02d}" for h in range(24))
+"""The hours of a day, as they stand below a chart."""
 
 
 def heat(flows: Sequence[Flow], order: Sequence[str], what: Measure, look: Theme) -> Figure:
@@ -25,23 +27,13 @@ def heat(flows: Sequence[Flow], order: Sequence[str], what: Measure, look: Theme
     """
     values = {(a, b): v for a, b, v in flows if v}
     grid = [[values.get((a, b), 0) for b in order] for a in order]
-    cells = {
-        "type": "heatmap",
-        "x": [short_type(t) for t in order],
-        "y": [short_type(t) for t in order],
-        "z": [[step_of(v, list(values.values())) for v in row] for row in grid],
-        "customdata": [
-            [[a, b, what.text(v)] for b, v in zip(order, row, strict=True)]
-            for a, row in zip(order, grid, strict=True)
-        ],
-        "zmin": 0,
-        "zmax": 5,
-        "colorscale": stepped((look.none, *look.steps)),
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
-        "hovertemplate": "%{customdata[0]} → %{customdata[1]}<br><b>%{customdata[2]}</b><extra></extra>",
-    }
+    names = [short_type(t) for t in order]
+    said = [
+        [[a, b, what.text(v)] for b, v in zip(order, row, strict=True)]
+        for a, row in zip(order, grid, strict=True)
+    ]
+    hover = "%{customdata[0]} → %{customdata[1]}<br><b>%{customdata[2]}</b><extra></extra>"
+    cells = heat_cells(names, names, grid, said, hover, look)
     shape = layout(
         look,
         margin={"l": 8, "r": 8, "t": 4, "b": 8},
@@ -49,6 +41,40 @@ def heat(flows: Sequence[Flow], order: Sequence[str], what: Measure, look: Theme
         yaxis=axis(look, "caller", automargin=True, showgrid=False, autorange="reversed", type="category"),
     )
     return figure([cells], shape, strongest(flows, what), look)
+
+
+def heat_cells(
+    x: Sequence[str],
+    y: Sequence[str],
+    grid: Sequence[Sequence[int]],
+    said: Sequence[Sequence[Sequence[str]]],
+    hover: str,
+    look: Theme,
+) -> dict[str, Any]:
+    """The trace of a heat map whose colours are ranks of size in five steps.
+
+    Args:
+        x, y: names of columns and rows.
+        grid: values, row by row.
+        said: per value the texts that ``hover`` names as ``customdata``.
+        hover: what a cell says.
+        look: theme.
+    """
+    values = [v for row in grid for v in row if v]
+    return {
+        "type": "heatmap",
+        "x": list(x),
+        "y": list(y),
+        "z": [[step_of(v, values) for v in row] for row in grid],
+        "customdata": said,
+        "zmin": 0,
+        "zmax": 5,
+        "colorscale": stepped((look.none, *look.steps)),
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "hovertemplate": hover,
+    }
 
 
 def step_of(value: int, values: Sequence[int]) -> int:
@@ -116,25 +142,10 @@ def week(cells: Mapping[tuple[int, int], int], noun: str, lead: str, look: Theme
         lead: the beginning of the title, which goes on with a weekday and an hour.
         look: theme.
     """
-    values = [v for v in cells.values() if v]
     grid = [[cells.get((d, h), 0) for h in range(24)] for d in range(7)]
-    drawn = {
-        "type": "heatmap",
-        "x": [f"{h:02d}" for h in range(24)],
-        "y": [day[:3] for day in WEEKDAYS],
-        "z": [[step_of(v, values) for v in row] for row in grid],
-        "customdata": [
-            [[WEEKDAYS[d], f"{h:02d}", f"{v:,}"] for h, v in enumerate(r)] for d, r in enumerate(grid)
-        ],
-        "zmin": 0,
-        "zmax": 5,
-        "colorscale": stepped((look.none, *look.steps)),
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
-        "hovertemplate": "%{customdata[0]} %{customdata[1]} h<br><b>%{customdata[2]}</b> "
-        f"{noun}<extra></extra>",
-    }
+    said = [[[WEEKDAYS[d], f"{h:02d}", f"{v:,}"] for h, v in enumerate(r)] for d, r in enumerate(grid)]
+    hover = f"%{{customdata[0]}} %{{customdata[1]}} h<br><b>%{{customdata[2]}}</b> {noun}<extra></extra>"
+    drawn = heat_cells(HOURS, [day[:3] for day in WEEKDAYS], grid, said, hover, look)
     shape = layout(
         look,
         margin={"l": 8, "r": 8, "t": 4, "b": 40},
