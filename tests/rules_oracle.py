@@ -239,8 +239,10 @@ def look(world, position, active, by_caller, t, stories, begun):
 
         if begins:
             before = rule.get("start", "now") == "entering" and held(t - world.pane)
-            story.held, story.barred = before, before and repeat == "never"
+            story.held, story.barred = before, before and repeat != "on_reentry"
         now = held(t)
+        if repeat == "always":  # barred until it has stopped holding
+            story.barred = story.barred and now
         if now and may_fire(rule, repeat, story, t):
             story.times.append(t)
             found.append((position, caller, t, values(world, rule["when"], caller, records, t)))
@@ -250,7 +252,7 @@ def look(world, position, active, by_caller, t, stories, begun):
 
 def may_fire(rule, repeat, story, t):
     limits = rule.get("limits", {})
-    if repeat == "never" and (story.times or story.barred):
+    if story.barred or (repeat == "never" and story.times):
         return False
     if repeat == "on_reentry" and story.held:
         return False

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints, find
-from transforms.columns.rules.firing import entries, pick
+from transforms.columns.rules.firing import entries, pick, unbarred
 from transforms.columns.rules.firings import Firings, gather
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import Memory, RuleMemory
@@ -127,10 +127,13 @@ def _decide(
         table = table.narrowed(only, _since(leaves, turn.look - table.clock.origin))
     spans, held = _since_low(turn, leaves, scene, table, only)
     if turn.begins:
-        barred = held if rule.limits.repeat == "never" else held[:0]
+        barred = held[:0] if rule.limits.repeat == "on_reentry" else held
         memory = memory.begin(turn.activation, table.codes[barred])
     if rule.limits.repeat == "on_reentry":
         spans = entries(spans, held * table.clock.stride + turn.low - table.clock.origin)
+    elif rule.limits.repeat == "always" and memory.barred.any():
+        first, last = turn.low - table.clock.origin, turn.high - table.clock.origin
+        spans, memory = unbarred(spans, memory, table, only, first, last)
     numbers = pick(spans, rule.limits, memory, table)
     if not len(numbers):
         return gather([]), memory

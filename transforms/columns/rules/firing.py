@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints, ceil_div
+from transforms.columns.rules.arrays import Bools, Ints, ceil_div, find
 from transforms.columns.rules.memory import NEVER, RuleMemory
 from transforms.columns.rules.spans import Spans
 from transforms.columns.rules.table import Clock, Table
@@ -20,6 +20,36 @@ def entries(spans: Spans, not_at: Ints) -> Spans:
     """The starts of spans, where the condition comes to hold, but for these numbers (it held before them)."""
     start = spans.start[~np.isin(spans.start, not_at)] if len(not_at) else spans.start
     return Spans(start, start + 1)
+
+
+def unbarred(
+    spans: Spans, memory: RuleMemory, table: Table, only: Ints | None, low: int, high: int
+) -> tuple[Spans, RuleMemory]:
+    """Where a rule that fires ``always`` holds for other reasons than that it has held since it was switched on.
+
+    Args:
+        spans: where it holds from pane end ``low`` of the clock on.
+        memory: with those whom ``start: entering`` bars until it has stopped holding for them.
+        table: whose numbers they are.
+        only: ascending codes of those that ``spans`` tell of; None: everybody.
+        low, high: first and last pane end of the call.
+
+    Returns:
+        The other spans, and the memory with those freed for whom it has stopped.
+    """
+    waiting = memory.codes[memory.barred]
+    if only is not None:
+        waiting = waiting[find(only, waiting)[1]]
+    position, there = find(table.codes, waiting)
+    waiting, base = waiting[there], position[there] * table.clock.stride
+    span, holds = find(spans.start, base + low)
+    if not len(waiting):
+        return spans, memory
+    still = holds.copy()
+    still[holds] = spans.end[span[holds]] > base[holds] + high
+    others = np.ones(spans.size, np.bool_)
+    others[span[holds]] = False
+    return Spans(spans.start[others], spans.end[others]), memory.free(waiting[~still])
 
 
 def pick(where: Spans, limits: Limits, memory: RuleMemory, table: Table) -> Ints:

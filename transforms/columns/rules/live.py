@@ -2,7 +2,8 @@
 
 A rule can begin to hold where an interaction enters a window of a condition that more of them make true, or
 leaves one of a condition that fewer make true, and at a subscriber's first pane end. Besides, a rule that fires
-``always`` does so again when a cooldown ends, everybody is looked at when an activation begins, and whoever has
+``always`` does so again when a cooldown ends, and looks at those whom it bars until it has stopped holding
+whatever enters or leaves, everybody is looked at when an activation begins, and whoever has
 late interactions at the next pane end.
 """
 
@@ -117,7 +118,16 @@ class Changes:
         if least > 1:
             touched &= self._counts >= least
         codes = self._everybody[touched]
-        return codes[ready(rule.limits, memory, codes, self.upto)]
+        return _union([codes[ready(rule.limits, memory, codes, self.upto)], self._awaited(turn)])
+
+    def _awaited(self, turn: Turn) -> Ints:
+        """Whom a rule that fires ``always`` bars until it has stopped holding, and anything happens to."""
+        codes = self._barred(turn)
+        return codes[find(self._everybody, codes)[1]]
+
+    def _barred(self, turn: Turn) -> Ints:
+        memory = self.memory.of(turn.active.rule.rule_id)
+        return memory.codes[memory.barred & (turn.active.rule.limits.repeat == "always")]
 
     @cached_property
     def _rows(self) -> dict[int, Interactions]:
@@ -125,8 +135,10 @@ class Changes:
         found = {0: self._passing(0)}
         for turn in self.turns:
             leaves = leaves_of(turn.active.rule, self.context.words, self.pane)
+            awaited = len(self._barred(turn)) > 0
             for leaf, turned in _leaves(turn.active.rule.when, "when", leaves):
-                if leaf.panes and leaf.panes not in found and leaf.movers(turned)[1] is not None:
+                leaving = leaf.movers(turned)[1] is not None
+                if leaf.panes and leaf.panes not in found and (leaving or awaited):
                     found[leaf.panes] = self._passing(leaf.panes)
         return found
 

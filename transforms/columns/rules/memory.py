@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,8 @@ class RuleMemory:
         codes: the subscribers that there is something to remember of.
         last: second of the last firing kept, `NEVER` without one.
         count: firings kept.
-        barred: treated as having fired by ``start: entering`` of the newest activation.
+        barred: by ``start: entering`` of the newest activation: from a rule that fires ``always`` until the
+            condition has stopped holding, from one that fires once for good.
     """
 
     begun: Activation | None = None
@@ -63,6 +64,14 @@ class RuleMemory:
         merged = freed._with_rows(barred)
         merged.barred[np.searchsorted(merged.codes, barred)] = True
         return merged
+
+    def free(self, codes: Ints) -> RuleMemory:
+        """With these subscribers, who have rows, barred no more."""
+        if not len(codes):
+            return self
+        barred = self.barred.copy()
+        barred[np.searchsorted(self.codes, codes)] = False
+        return replace(self, barred=barred)
 
     def since(self, old: RuleMemory) -> RuleMemory:
         """The rows in which it differs from an earlier state of itself, under this activation."""

@@ -55,5 +55,5 @@ def turns_of(rules: Sequence[ActiveRule], memory: Memory, after: int, upto: int,
 def _looks_back(active: ActiveRule, begins: bool) -> bool:
     """Whether it matters that the condition held one pane end before the first one of a call."""
     if begins:
-        return active.rule.start == "entering" and active.rule.limits.repeat != "always"
+        return active.rule.start == "entering"
     return active.rule.limits.repeat == "on_reentry"
