@@ -337,13 +337,19 @@ def test_a_rule_that_fires_without_end_is_told_of_about(desk: Desk, monkeypatch:
     assert 0.2 < found["funnel"]["matched"] / exact["funnel"]["matched"] < 5
 
 
+@pytest.mark.parametrize("limits", [{}, {"repeat": "on_reentry"}, {"repeat": "always", "cooldown": "6h"}])
 @pytest.mark.parametrize("start", ["now", "entering"])
 def test_switched_on_it_takes_those_who_qualify_or_nobody(
-    tmp_path: Path, url: str, desk: Desk, start: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    url: str,
+    desk: Desk,
+    start: str,
+    limits: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The two ways to switch a rule on, tried at the last pane end of the history."""
     calling = {"field": "calls", "operator": ">=", "value": 1, "window": "2d"}
-    rule = {**ABROAD, "name": "New", "when": {"combinator": "and", "rules": [calling]}, "limits": {}}
+    rule = {**ABROAD, "name": "New", "when": {"combinator": "and", "rules": [calling]}, "limits": limits}
     found = ask(desk, "count", definition=rule, days=30)
     assert found["qualify_now"] > found["expected_now"] > 0
     at = ask(desk, "try_on", definition=rule, subscriber="+12025550123", at=None)["at"]

@@ -47,6 +47,9 @@ RULES = (
         rule("Always", "calls", 1, "4h", "always", limits={"cooldown": "2h", "max_total": 4}, priority=1)
     ),
     ActiveRule(rule("Entering", "interactions", 2, "8h", "never", start="entering"), 1, HALF_WAY),
+    ActiveRule(
+        rule("Often", "calls", 1, "3h", "always", start="entering", limits={"cooldown": "1h"}), 1, HALF_WAY
+    ),
 )
 BOOK = RuleBook(RULES, Consent(default=True))
 
@@ -118,7 +121,7 @@ def test_batch_and_a_state_that_is_lost(
     hand, records = stream_of(5, forget_at, rulings=Told(behind=3))
     expected = of_batch(records)
     assert promotions(hand, "lost") == expected
-    assert {r["rule_id"] for r in expected} == {"once", "again", "always", "entering"}
+    assert {r["rule_id"] for r in expected} == {"once", "again", "always", "entering", "often"}
     assert {r["outcome"] for r in expected} == {"offered", "capped", "sold_out"}
     assert {r["rule_version"] for r in expected if r["rule_id"] == "again"} == {1, 2}
 

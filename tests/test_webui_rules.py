@@ -316,6 +316,14 @@ def test_priority_and_switches_in_the_list(world: World) -> None:
     assert saved.rule_row(world.store, "switched")["version"] == 3
 
 
+def test_a_new_priority_bars_nobody_from_a_rule_that_fires_always(world: World) -> None:
+    often = {"repeat": "always", "cooldown": "1d"}
+    save(world, {**RULE, "name": "Often", "start": "now", "limits": often}, enabled=True)
+    world.post("/rules", {"rule_id": "often", "do": "priority", "priority": "3"}, "analyst")
+    row = saved.rule_row(world.store, "often")
+    assert (row["priority"], row["definition"]["start"]) == (3, "now")
+
+
 def test_rules_go_out_as_a_file_and_come_in_again(world: World) -> None:
     rules = world.get("/rules.json", "analyst").json
     assert {"bank-shopper"} <= {re.sub("[^a-z0-9]+", "-", r["name"].lower()).strip("-") for r in rules}
@@ -358,7 +366,8 @@ def test_words_of_counts() -> None:
     ]  # fmt: skip
     assert rule_words.per_day(None) == "not known yet" and rule_words.per_day(0.4) == "fewer than one a day"
     assert rule_words.busiest([]).startswith("No day")
-    assert rule_words.of_start("entering", {"limits": {"repeat": "always"}}).startswith("No difference")
+    for repeat in ("on_reentry", "always"):
+        assert "come back" in rule_words.of_start("entering", {"limits": {"repeat": repeat}})
 
 
 def test_the_chart_of_a_rule_is_one_that_plotly_takes(world: World) -> None:

@@ -103,7 +103,10 @@ def switch_on(row: Mapping[str, Any], start: str) -> None:
 def set_priority(row: Mapping[str, Any], priority: int) -> None:
     """Changes a rule's priority; one that is on goes on with those who come to qualify.
 
-    A new version begins anew, and with ``now`` it would take everyone who qualifies once more.
+    A new version begins anew, and with ``now`` it would take everyone who qualifies once more, unless it fires
+    ``always``: its cooldown goes on, and ``entering`` would leave out those that it takes again and again.
     """
-    start = "entering" if row["enabled"] else row["definition"].get("start", "now")
+    definition = row["definition"]
+    again = (definition.get("limits") or {}).get("repeat") == "always"
+    start = "entering" if row["enabled"] and not again else definition.get("start", "now")
     changed(row, priority=priority, start=start)

@@ -144,8 +144,6 @@ def of_start(start: str, definition: Mapping[str, Any]) -> str:
     repeat = (definition.get("limits") or {}).get("repeat", "never")
     if start == "now":
         return "All who qualify at that moment are decided on at once."
-    if repeat == "always":
-        return "No difference here: this rule fires as long as somebody qualifies, so they are taken too."
     if repeat == "never":
         return "Those who qualify at that moment are never offered it."
     return "Those who qualify at that moment are offered nothing before they cease to qualify and come back."
