@@ -181,6 +181,7 @@ NEW: dict[str, Any] = {
     "offer": {"code": "BUSY"},
     "limits": {"repeat": "on_reentry"},
 }  # fmt: skip
+OFTEN = {**NEW, "name": "Often", "limits": {"repeat": "always", "cooldown": "2h"}}
 
 
 def in_order(n: int) -> list[str]:
@@ -196,7 +197,7 @@ def in_order(n: int) -> list[str]:
 
 
 def test_kills_and_a_rule_switched_on_half_way_leave_the_promotions_of_batch(tmp_path: Path) -> None:
-    """Batch has the rule of later with the moment of its activation as ``valid_from``."""
+    """Batch has the rules of later with the moment of their activation as ``valid_from``."""
     live, folder, rng = tmp_path / "live", tmp_path / "live" / "in", random.Random(4)
     folder.mkdir(parents=True)
     url, listed, lines = f"sqlite:///{live}/results.db", messy.directory(), in_order(4000)
@@ -214,8 +215,8 @@ def test_kills_and_a_rule_switched_on_half_way_leave_the_promotions_of_batch(tmp
         process.wait_for(lambda run: run["state"] == "running")
         if number == 2:
             process.wait_for(lambda run: run["records_read"] == 3000)
-            add(live, url, NEW, pane="2h")
-            wait_for(lambda: saved.rule_activations(store, "busy-hours"), 15, live)
+            add(live, url, NEW, OFTEN, pane="2h")
+            wait_for(lambda: saved.rule_activations(store, "often"), 15, live)
         if number < 3:
             time.sleep(rng.uniform(0.5, 3))
             process.kill()
@@ -223,12 +224,12 @@ def test_kills_and_a_rule_switched_on_half_way_leave_the_promotions_of_batch(tmp
     assert process.drain() == 0
     (on,) = saved.rule_activations(store, "busy-hours")
     rules = tmp_path / "rules.json"
-    begin = on["active_from"].replace(" ", "T") + "Z"
-    rules.write_text(json.dumps([*RULES, {**NEW, "valid_from": begin}]), encoding="utf-8")
+    begin = {"valid_from": on["active_from"].replace(" ", "T") + "Z"}
+    rules.write_text(json.dumps([*RULES, NEW | begin, OFTEN | begin]), encoding="utf-8")
     text = "\n".join([messy.HEADER, *lines, ""])
     expected = promotions(run(tmp_path, text, *FLAGS, "--rules", str(rules), listed=listed))
     assert promotions(url) == expected
-    assert {row[0] for row in expected} == {"abroad", "fans-of-banks", "busy-hours"}
+    assert {row[0] for row in expected} == {"abroad", "fans-of-banks", "busy-hours", "often"}
 
 
 def land(folder: Path, name: str, lines: str) -> None:
