@@ -16,7 +16,7 @@ from callbeam_io.delivery.export import export_pages
 from callbeam_io.delivery.facts import PAUSED
 from callbeam_io.delivery.moments import text_of
 from callbeam_io.delivery.sender import Sender
-from callbeam_io.delivery.webhook import WEBHOOK, webhook_of
+from callbeam_io.delivery.webhook import WEBHOOK, signing_webhook
 from callbeam_io.store import Store, deliveries, open_store
 from callbeam_io.store.web_accounts import log
 from pipelines.signals import draining
@@ -87,7 +87,7 @@ def _refuse(store: Store, flags: argparse.Namespace) -> None:
             f"all promotions are paused, by {paused.get('by')} since {paused.get('at')}",
             todo="resume them in the web app first",
         )
-    if not flags.export and webhook_of(store.control(WEBHOOK)) is None:
+    if not flags.export and signing_webhook(store, store.control(WEBHOOK)) is None:
         raise OptionError(
             "no webhook is set up",
             "where to send promotions",

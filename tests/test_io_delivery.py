@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from callbeam_io.delivery.queue import Queued
 from callbeam_io.delivery.rate import RATE, Bucket
 from callbeam_io.delivery.sender import ATTEMPTS, Sender, backoff
 from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Answer, Message, Webhook, save_webhook
+from callbeam_io.sealing import KEY_FILE
 from callbeam_io.sink import control_row, decided_key
 from callbeam_io.store import Store, deliveries, web_consent
 
@@ -38,6 +40,12 @@ class Post:
     def __call__(self, hook: Webhook, message: Message, now: float) -> Answer:
         self.sent.append(message.key)
         return self.answers.pop(0) if self.answers else Answer(SENT, "answered 204")
+
+
+@pytest.fixture(autouse=True)
+def _key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has no file beside it that the key could be in."""
+    monkeypatch.setenv(KEY_FILE, str(tmp_path / "key"))
 
 
 @pytest.fixture(name="clock")

@@ -22,7 +22,7 @@ from callbeam_io.delivery.facts import PAUSED
 from callbeam_io.delivery.moments import text_of
 from callbeam_io.delivery.rate import RATE
 from callbeam_io.delivery.sender import Sender
-from callbeam_io.delivery.webhook import WEBHOOK, save_webhook, webhook_of
+from callbeam_io.delivery.webhook import WEBHOOK, save_webhook, signing_webhook
 from callbeam_io.store import web_accounts
 from pipelines import deliver
 from webui import passwords
@@ -290,7 +290,7 @@ def test_a_webhook_is_set_up_and_tried(world: World) -> None:
         form = {"do": "save", "url": server.hook.url, "hosts": "LOCALHOST", "http_hosts": "localhost"}
         page = world.post(HOOK, {**form, "private_hosts": "localhost, other"}).text
         secret = page.split('<code id="secret">')[1].split("<")[0]
-        hook = webhook_of(world.store.control(WEBHOOK))
+        hook = signing_webhook(world.store, world.store.control(WEBHOOK))
         assert hook is not None and hook.secret == secret and hook.private_hosts == ("localhost", "other")
         page = world.post(HOOK, {"do": "test"}, follow_redirects=True).text
         assert "The test message arrived: the receiver answered 204" in page
@@ -304,13 +304,13 @@ def test_a_webhook_is_set_up_and_tried(world: World) -> None:
     ):
         assert secret not in text
     world.post(HOOK, {**form, "hosts": "localhost other"})
-    kept = webhook_of(world.store.control(WEBHOOK))
+    kept = signing_webhook(world.store, world.store.control(WEBHOOK))
     assert kept is not None and kept.secret == secret, "an empty field keeps it"
     page = world.post(HOOK, {"do": "secret"}).text
     assert (fresh := page.split('<code id="secret">')[1].split("<")[0]) != secret
-    assert webhook_of(world.store.control(WEBHOOK)).secret == fresh  # type: ignore[union-attr]
+    assert signing_webhook(world.store, world.store.control(WEBHOOK)).secret == fresh  # type: ignore[union-attr]
     world.post(HOOK, {"do": "remove"})
-    assert webhook_of(world.store.control(WEBHOOK)) is None
+    assert signing_webhook(world.store, world.store.control(WEBHOOK)) is None
 
 
 @pytest.mark.parametrize(

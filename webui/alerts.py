@@ -55,7 +55,7 @@ def _test(now: Alerts) -> None:
     if not (now.url or now.host):
         flash("There is nobody to tell yet.", "warning")
         return
-    wrong = tell(now, Change(utc_text(), "test", "This is a test: nothing happened."), store().name)
+    wrong = tell(store(), now, Change(utc_text(), "test", "This is a test: nothing happened."))
     if wrong:
         flash("The test did not arrive. " + ". ".join(wrong), "danger")
     else:

@@ -13,8 +13,8 @@ class WebConfig:
 
     Attributes:
         store: SQLAlchemy URL of the result store.
-        secret_key: signs the session cookies; None: made once and kept in the store, so that all web
-            processes of a store share it and a restart signs nobody out.
+        secret_key: signs the session cookies; None: the one that all web processes of a store share, so
+            that a restart signs nobody out.
         session_hours: how long a sign-in lasts, whatever happens meanwhile.
         max_upload: bytes of one upload.
         max_file: bytes of a file of records that an administrator uploads.

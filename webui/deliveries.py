@@ -17,6 +17,7 @@ from callbeam_io.delivery.webhook import WEBHOOK, webhook_of
 from callbeam_io.store import deliveries as kept
 from callbeam_io.store import locks, utc_text
 from callbeam_io.store.store import Store
+from webui import webhook
 from webui.exports import csv_download
 from webui.figures.calendar import Day, calendar, finding
 from webui.figures.style import theme
@@ -67,6 +68,7 @@ def deliveries() -> ResponseReturnValue:
         rate=rate_of(store().control(RATE)),
         most=LARGEST_RATE,
         hook=webhook_of(store().control(WEBHOOK)),
+        trouble=webhook.trouble(),
         sending=cached("sending", 5, _is_sending),
     )
 

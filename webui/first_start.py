@@ -7,6 +7,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import Final
 
+from callbeam_io.sealing import derived_key
 from callbeam_io.store import Store, utc_text, web_accounts
 from webui import passwords
 from webui.roles import ADMIN
@@ -18,8 +19,18 @@ NAME: Final = "admin"
 
 
 def secret_key(store: Store) -> str:
-    """The key that signs session cookies, made when it is first asked for."""
-    return str(web_accounts.set_setting_once(store, KEY, secrets.token_hex(32)))
+    """The key that signs session cookies: made of the key of the store's secrets, which all web apps of a store share.
+
+    Where there is none (PostgreSQL, and nobody named one), it is made when it is first asked for and kept in the store.
+
+    Raises:
+        NoKey: the key cannot be read.
+    """
+    derived = derived_key(store, KEY)
+    if derived is None:
+        return str(web_accounts.set_setting_once(store, KEY, secrets.token_hex(32)))
+    web_accounts.take_setting(store, KEY)  # that of an older version
+    return derived
 
 
 def make_admin(store: Store) -> str | None:

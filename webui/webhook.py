@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -15,9 +16,11 @@ from callbeam_io.delivery.webhook import (
     new_secret,
     post,
     save_webhook,
+    signing_webhook,
     trial_message,
     webhook_of,
 )
+from callbeam_io.sealing import NoKey
 from callbeam_io.store.web_queries import RequestError
 from webui.roles import ADMIN, log, required
 from webui.services import store
@@ -32,14 +35,14 @@ def webhook() -> ResponseReturnValue:
     """The form; ``do`` is ``save``, ``secret`` (a new one, shown once), ``test`` or ``remove``."""
     now = webhook_of(store().control(WEBHOOK))
     if request.method == "GET":
-        return _page(now)
+        return _page(now, trouble())
     do = request.form.get("do")
     if do == "save":
-        return _save(now)
+        return _save()
     if do == "secret" and now is not None:
         return _new_secret(now)
-    if do == "test" and now is not None:
-        _test(now)
+    if do == "test" and (hook := signing()):
+        _test(hook)
     elif do == "remove":
         save_webhook(store(), None)
         log("webhook removed", now.host if now else "")
@@ -49,35 +52,59 @@ def webhook() -> ResponseReturnValue:
     return redirect(url_for("webhook.webhook"))
 
 
-def _save(now: Webhook | None) -> ResponseReturnValue:
-    wanted = _wanted(now)
-    made = wanted.secret if now is None and not request.form.get("secret", "").strip() else ""
+def signing() -> Webhook | None:
+    """The webhook with its secret; NoKey where that cannot be opened."""
+    return signing_webhook(store(), store().control(WEBHOOK))
+
+
+def trouble() -> str:
+    """Why nothing can be signed, or empty."""
     try:
-        save_webhook(store(), wanted)
+        signing()
+    except NoKey as error:
+        return str(error)
+    return ""
+
+
+def secret_for(given: str) -> tuple[str, bool]:
+    """The secret to save, and whether it was made: the given one, the one that there is, or a new one.
+
+    Raises:
+        NoKey: the one that there is cannot be opened.
+    """
+    if given:
+        return given, False
+    now = signing()
+    return (new_secret(), True) if now is None else (now.secret, False)
+
+
+def _save() -> ResponseReturnValue:
+    wanted = _wanted()
+    try:
+        secret, made = secret_for(request.form.get("secret", "").strip())
+        save_webhook(store(), replace(wanted, secret=secret))
     except RequestError as error:
         return _page(wanted, str(error)), 400
     log("webhook set up", wanted.host, {name: list(getattr(wanted, name)) for name in _LISTS})
     if made:
-        return _page(wanted, made=made)
+        return _page(wanted, made=secret)
     flash("Saved. Send a test message to see whether it arrives.", "success")
     return redirect(url_for("webhook.webhook"))
 
 
-def _wanted(now: Webhook | None) -> Webhook:
-    """What the form says; an empty secret keeps the one that there is, or one is made."""
+def _wanted() -> Webhook:
+    """What the form says, without the secret."""
     form = request.form
-    secret = form.get("secret", "").strip() or (now.secret if now else new_secret())
     lists = {n: tuple(h.lower() for h in form.get(n, "").replace(",", " ").split()) for n in _LISTS}
-    return Webhook(form.get("url", "").strip(), secret, **lists)
+    return Webhook(form.get("url", "").strip(), "", **lists)
 
 
 def _new_secret(now: Webhook) -> ResponseReturnValue:
     """Makes another secret, shown only now."""
     made = new_secret()
-    changed = Webhook(now.url, made, now.hosts, now.http_hosts, now.private_hosts)
-    save_webhook(store(), changed)
+    save_webhook(store(), replace(now, secret=made))
     log("webhook secret changed", now.host)
-    return _page(changed, made=made)
+    return _page(now, made=made)
 
 
 def _test(now: Webhook) -> None:

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from email.message import EmailMessage
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from callbeam_io.delivery.addresses import Forbidden
 from callbeam_io.delivery.calls import Target, call
+from callbeam_io.sealing import NoKey, opened, seal
 from callbeam_io.store import Store, json_text, utc_text
 from callbeam_io.store.states import Change
 from transforms.errors import OptionError, StoreError
@@ -39,7 +40,7 @@ class Alerts:
         url: of the webhook.
         inner: the webhook may be at an address of the inner network, and without encryption.
         host, port, security: of the mail server; ``starttls``, ``tls`` or ``none``.
-        user, password: for it, if it asks.
+        user, password: for it, if it asks; as the store keeps it (see `secret`) the password is sealed.
         sender, to: addresses of the mail, several of ``to`` with commas.
     """
 
@@ -49,7 +50,7 @@ class Alerts:
     port: int = 587
     security: str = "starttls"
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     sender: str = ""
     to: str = ""
 
@@ -69,6 +70,11 @@ class Alerts:
             if not value or any("@" not in part or not part.isprintable() for part in value.split(",")):
                 raise OptionError(name, "an address such as ops@example.com")
 
+    @property
+    def purpose(self) -> str:
+        """What the password is sealed for: it goes to no other server and user."""
+        return f"mail {self.user}@{self.host}"
+
     def target(self) -> Target:
         """The webhook, to call; OptionError for what cannot be called."""
         try:
@@ -86,47 +92,56 @@ class Alerts:
 
 
 def load_alerts(store: Store) -> Alerts:
-    """What is set up in a store."""
+    """What is set up in a store, with the password as it stands there; `with_password` opens it."""
     found: Mapping[str, Any] = store.control(SETTING) or {}
     known = {name: found[name] for name in Alerts.__dataclass_fields__ if name in found}
     return Alerts(**known)
+
+
+def with_password(store: Store, alerts: Alerts) -> Alerts:
+    """The same with the password open, to send mail; NoKey where it does not open."""
+    return replace(alerts, password=opened(store, alerts.password, alerts.purpose))
 
 
 def save_alerts(store: Store, alerts: Alerts) -> None:
     """Sets it up; a password is kept where none is given for the same user and server.
 
     Raises:
-        OptionError: what cannot be.
+        OptionError: what cannot be; ``password`` where there is no key to seal it with or to open it.
     """
     alerts.check()
     before = load_alerts(store)
-    if not alerts.password and (before.user, before.host) == (alerts.user, alerts.host):
-        alerts = replace(alerts, password=before.password)
-    store.set_control(SETTING, asdict(alerts))
+    try:
+        if not alerts.password and before.purpose == alerts.purpose:
+            alerts = replace(alerts, password=with_password(store, before).password)
+        sealed = seal(store, alerts.password, alerts.purpose)
+    except NoKey as error:
+        raise OptionError("password", str(error)) from None
+    store.set_control(SETTING, asdict(replace(alerts, password=sealed)))
 
 
-def tell(alerts: Alerts, change: Change, about: str) -> list[str]:
+def tell(store: Store, alerts: Alerts, change: Change) -> list[str]:
     """Tells a change once over every way; gives what went wrong, a sentence each.
 
     Args:
-        alerts: the ways.
+        store: that it is about.
+        alerts: the ways, as `load_alerts` gives them.
         change: of state.
-        about: name of the store.
     """
     ways = [("webhook", alerts.url, post), ("mail", alerts.host, mail)]
     wrong = []
     for name, used, send in ways:
         try:
             if used:
-                send(alerts, change, about)
+                send(store, alerts, change)
         except (OSError, smtplib.SMTPException, Forbidden, OptionError) as error:
             wrong.append(f"{name}: {error or type(error).__name__}")
     return wrong
 
 
-def post(alerts: Alerts, change: Change, about: str) -> None:
+def post(store: Store, alerts: Alerts, change: Change) -> None:
     """Calls the webhook; OSError where it does not answer 2xx."""
-    body = {"type": "state", **change._asdict(), "at": f"{change.at.replace(' ', 'T')}Z", "store": about}
+    body = {"type": "state", **change._asdict(), "at": f"{change.at.replace(' ', 'T')}Z", "store": store.name}
     reply = call(
         alerts.target(),
         json_text(body).encode(),
@@ -136,12 +151,15 @@ def post(alerts: Alerts, change: Change, about: str) -> None:
         raise OSError(f"answered {reply.status}")
 
 
-def mail(alerts: Alerts, change: Change, about: str) -> None:
-    """Sends a mail; OSError or SMTPException where the server does not take it."""
+def mail(store: Store, alerts: Alerts, change: Change) -> None:
+    """Sends a mail; OSError or SMTPException where the server does not take it, NoKey: its password is closed."""
+    alerts = with_password(store, alerts)
     message = EmailMessage()
     message["Subject"] = f"callbeam: {change.detail or change.state}"[:200]
     message["From"], message["To"] = alerts.sender, alerts.to
-    message.set_content(f"{change.detail}\n\n{change.at} UTC\nStore: {about}\nRun: {change.run_id or '-'}\n")
+    message.set_content(
+        f"{change.detail}\n\n{change.at} UTC\nStore: {store.name}\nRun: {change.run_id or '-'}\n"
+    )
     context = ssl.create_default_context()
     if alerts.security == "tls":
         server: smtplib.SMTP = smtplib.SMTP_SSL(alerts.host, alerts.port, timeout=TIMEOUT, context=context)
@@ -188,7 +206,7 @@ class Teller:
         """Tells a change, a few times if need be, and notes how that went; gives what went wrong."""
         wrong: list[str] = []
         for number in range(TRIES):
-            wrong = tell(alerts, change, self._store.name)
+            wrong = tell(self._store, alerts, change)
             if not wrong:
                 break
             self._pause(_PAUSE * (number + 1))

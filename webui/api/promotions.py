@@ -17,15 +17,16 @@ from callbeam_io.delivery.webhook import (
     SENT,
     WEBHOOK,
     Webhook,
-    new_secret,
     post,
     save_webhook,
     trial_message,
     webhook_of,
 )
+from callbeam_io.sealing import NoKey
 from callbeam_io.store import deliveries as kept
 from callbeam_io.store.web_queries import RequestError
 from webui import deliveries, pause
+from webui import webhook as page
 from webui.api.base import Part, listed, shape, text, whole
 from webui.errors import field_error
 from webui.roles import ADMIN, ANALYST, VIEWER, log
@@ -152,16 +153,16 @@ def hook() -> dict[str, Any]:
 @part.call("PUT", "/promotions/webhook", ADMIN, Hook, body=HookBody)
 def set_up(body: dict[str, Any]) -> dict[str, Any]:
     """Sets the webhook up. A secret that is made is in the answer, and nowhere after."""
-    now = webhook_of(store().control(WEBHOOK))
-    secret = body.get("secret") or (now.secret if now else new_secret())
-    wanted = Webhook(body["url"], secret, *(tuple(h.lower() for h in body[n]) for n in _LISTS))
     try:
+        secret, is_new = page.secret_for(body.get("secret") or "")
+        wanted = Webhook(body["url"], secret, *(tuple(h.lower() for h in body[n]) for n in _LISTS))
         save_webhook(store(), wanted)
+    except NoKey as error:
+        raise field_error("secret", str(error)) from None
     except RequestError as error:
         raise field_error("url", str(error)) from None
     log("webhook set up", wanted.host, {name: list(getattr(wanted, name)) for name in _LISTS})
-    made = {} if now or body.get("secret") else {"secret": secret}
-    return {**_without_secret(wanted), **made}
+    return {**_without_secret(wanted), **({"secret": secret} if is_new else {})}
 
 
 @part.call("DELETE", "/promotions/webhook", ADMIN)
@@ -174,7 +175,7 @@ def remove() -> None:
 @part.call("POST", "/promotions/webhook/test", ADMIN, Tried)
 def tried() -> dict[str, Any]:
     """Sends a message of the type test, which offers nobody anything."""
-    now = _there()
+    now = page.signing() or _there()
     answer = post(now, trial_message(), time.time())
     log("webhook tested", now.host, {"answer": answer.detail})
     return {"arrived": answer.state == SENT, "detail": answer.detail}

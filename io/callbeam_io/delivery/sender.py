@@ -20,7 +20,17 @@ from callbeam_io.delivery.gate import GO
 from callbeam_io.delivery.moments import text_of
 from callbeam_io.delivery.passing import judged, turn_back
 from callbeam_io.delivery.rate import BUCKET, RATE, bucket_of, rate_of
-from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Answer, Post, Webhook, message_of, webhook_of
+from callbeam_io.delivery.webhook import (
+    AGAIN,
+    SENT,
+    WEBHOOK,
+    Answer,
+    Post,
+    Webhook,
+    message_of,
+    signing_webhook,
+)
+from callbeam_io.sealing import NoKey
 from callbeam_io.store import deliveries, locks
 from callbeam_io.store.deliveries import WAITING, key_of
 from callbeam_io.store.store import Store
@@ -86,7 +96,7 @@ class Sender:
             try:
                 busy = self.step() > 0
                 self._trouble = ""
-            except StoreError as error:
+            except (StoreError, NoKey) as error:
                 busy = False
                 self._say(str(error))
             self._stop.wait(0.01 if busy else _EVERY if self._lock is not None else _STANDBY)
@@ -97,7 +107,12 @@ class Sender:
         self._trouble = trouble
 
     def step(self) -> int:
-        """Expires and withdraws, then sends what is due as far as rate and workers reach; gives how many."""
+        """Expires and withdraws, then sends what is due as far as rate and workers reach; gives how many.
+
+        Raises:
+            StoreError: the store is away.
+            NoKey: the webhook's secret cannot be opened.
+        """
         if not self.has_lock():
             return 0
         now = self._clock()
@@ -106,8 +121,10 @@ class Sender:
             found = rates.settings(connection, WEBHOOK, RATE, BUCKET)
             paused = is_paused(connection)
             some = bool(deliveries.due(connection, text_of(now), 1))
-        hook = webhook_of(found.get(WEBHOOK))
-        if hook is None or paused or not some:
+        if not found.get(WEBHOOK) or paused or not some:
+            return 0
+        hook = signing_webhook(self._store, found[WEBHOOK])
+        if hook is None:
             return 0
         bucket = bucket_of(found.get(BUCKET), now).at_moment(now, rate_of(found.get(RATE)))
         if bucket.tokens < 1 and found.get(BUCKET):

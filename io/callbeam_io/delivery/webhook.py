@@ -6,19 +6,20 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from callbeam_io.delivery.addresses import Forbidden, Resolve, lookup
 from callbeam_io.delivery.calls import Reply, Target, call
+from callbeam_io.sealing import opened, seal
 from callbeam_io.store.deliveries import key_of
 from callbeam_io.store.store import Store
 from callbeam_io.store.types import json_text
 from transforms.errors import OptionError
 
 WEBHOOK: Final = "deliveries.webhook"
-"""The setting that holds it."""
+"""The setting that holds it, with its secret sealed."""
 SIGNATURE: Final = "Callbeam-Signature"
 IDEMPOTENCY: Final = "Idempotency-Key"
 REFUSED: Final = frozenset({400, 410, 413, 415, 422})
@@ -34,14 +35,14 @@ class Webhook:
 
     Attributes:
         url: of the receiver.
-        secret: shared with it, signs every message.
+        secret: shared with it, signs every message; empty where it is not asked for.
         hosts: the only ones that are called.
         http_hosts: those of them that may be called without encryption.
         private_hosts: those of them that may be at addresses of the inner network.
     """
 
     url: str
-    secret: str
+    secret: str = field(repr=False)
     hosts: tuple[str, ...]
     http_hosts: tuple[str, ...] = ()
     private_hosts: tuple[str, ...] = ()
@@ -99,22 +100,36 @@ def new_secret() -> str:
 
 
 def webhook_of(value: Mapping[str, Any] | None) -> Webhook | None:
-    """The webhook of a setting's value; None where none was set up."""
+    """The webhook of a setting's value, without its secret; None where none was set up."""
     if not value or not value.get("url"):
         return None
     lists = {n: tuple(value.get(n) or ()) for n in ("hosts", "http_hosts", "private_hosts")}
-    return Webhook(str(value["url"]), str(value.get("secret") or ""), **lists)
+    return Webhook(str(value["url"]), "", **lists)
+
+
+def signing_webhook(store: Store, value: Mapping[str, Any] | None) -> Webhook | None:
+    """The webhook of a setting's value, with its secret.
+
+    Raises:
+        NoKey: the secret cannot be opened.
+    """
+    hook = webhook_of(value)
+    if hook is None or value is None:
+        return None
+    return replace(hook, secret=opened(store, str(value.get("secret") or ""), WEBHOOK))
 
 
 def save_webhook(store: Store, hook: Webhook | None) -> None:
     """Sets the webhook up, or takes it away.
 
     Raises:
-        OptionError: for settings that cannot be.
+        OptionError: for settings that cannot be, or no key to seal the secret with.
     """
-    if hook is not None:
-        hook.check()
-    store.set_control(WEBHOOK, None if hook is None else asdict(hook))
+    if hook is None:
+        store.set_control(WEBHOOK, None)
+        return
+    hook.check()
+    store.set_control(WEBHOOK, {**asdict(hook), "secret": seal(store, hook.secret, WEBHOOK)})
 
 
 class Message(NamedTuple):
