@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from callbeam_io.sink import decided_key
+import pyarrow as pa
+
 from callbeam_io.store import Store, mends, open_store
 from pipelines.consents import ConsentReader
+from pipelines.earlier import decisions_of
 from pipelines.livebook import LiveBook
 from pipelines.patience import patiently
 from pipelines.rulebook import BookSpec
@@ -141,19 +143,15 @@ class StoreRules:
         """
         return _reader(self).last_book()
 
-    def decided(self) -> tuple[int | None, dict[str, int]]:
-        """The last pane end (second) whose promotions are in the store, and how many were offered, by rule_id."""
-        found: list[tuple[int | None, dict[str, int]]] = []
-        patiently(lambda: found.append(decisions_of(worker_store(self.url), self.run_id)))
+    def decided(self) -> tuple[int | None, dict[str, int], pa.Table | None]:
+        """What the store has of this run and of deliveries of earlier ones."""
+        found: list[tuple[int | None, dict[str, int], pa.Table | None]] = []
+        patiently(lambda: found.append(self._decided(worker_store(self.url))))
         return found[0]
 
-
-def decisions_of(store: Store, run_id: str) -> tuple[int | None, dict[str, int]]:
-    """The last pane end (second) whose promotions are in the store, and how many were offered, by rule_id."""
-    floor, offered = store.control(decided_key(run_id)), dict[str, int]()
-    for row in store.rows("promotions", run_id, where={"outcome": "offered"}):
-        offered[row["rule_id"]] = offered.get(row["rule_id"], 0) + 1
-    return None if floor is None else int(floor), offered
+    def _decided(self, store: Store) -> tuple[int | None, dict[str, int], pa.Table | None]:
+        book = map(_active, store.control(book_key(self.run_id)) or ())
+        return decisions_of(store, self.run_id, (active.rule for active in book))
 
 
 @lru_cache(maxsize=4)

@@ -23,7 +23,7 @@ from pipelines import graph
 from pipelines.anew import begin_anew
 from pipelines.deliveries import LiveDeliveries
 from pipelines.durable_job import DurableJob
-from pipelines.durable_rules import decisions_of
+from pipelines.earlier import decisions_of
 from pipelines.livebook import LiveBook
 from pipelines.orders import Orders, go_on
 from pipelines.orphans import end_children, guard_children
@@ -176,7 +176,9 @@ class LiveJob:
     def _restore(self, loaded: Loaded) -> None:
         self._seq = loaded.seq
         tables = self.state.last(self.settings.new_tables)
-        tables.decisions.catch_up(*decisions_of(self.prepared.store, self.run_id))
+        book = self.prepared.book
+        rules = book.rules if book else ()
+        tables.decisions.catch_up(*decisions_of(self.prepared.store, self.run_id, rules))
         for number, saved in loaded.shards.items():
             shard = self.state.shard(number, self.settings.new_shard)
             saved.restore(shard)

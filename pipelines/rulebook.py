@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ import polars as pl
 
 from callbeam_io.store import Store, open_store
 from pipelines.consents import read_consent
-from pipelines.earlier import earlier_deliveries
+from pipelines.earlier import with_earlier
 from transforms.columns.decisions import RuleBook, RuleSettings
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.regions import REGIONS
@@ -88,6 +88,11 @@ class BookSpec:
     asked_at: str = ""
     history: int | None = None
 
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules."""
+        return [parse_rule(json.loads(text)) for text, _ in self.definitions]
+
     def __call__(self) -> RuleBook:
         """The book, read at the first call in a process."""
         return _book(self)
@@ -95,13 +100,13 @@ class BookSpec:
 
 @lru_cache(maxsize=4)
 def _book(spec: BookSpec) -> RuleBook:
-    rules = tuple(ActiveRule(parse_rule(json.loads(text)), version) for text, version in spec.definitions)
+    versions = [version for _, version in spec.definitions]
+    rules = tuple(map(ActiveRule, spec.rules, versions))
     store = open_store(spec.url)
     book = RuleBook(rules, read_consent(store, default=spec.consent_default))
     if not spec.asked_at:
         return book
-    memory, contacts = earlier_deliveries(store, [active.rule for active in rules])
-    return replace(book, memory=memory, contacts=contacts)
+    return with_earlier(book, store)
 
 
 def rules_of_file(path: str, types: BusinessTypes, pane: int, history: int | None = None) -> list[Rule]:
@@ -181,11 +186,10 @@ def book_spec(
 
 def windows_beyond(spec: BookSpec, history: int) -> tuple[str, ...]:
     """What is said of a batch run's rules that look back further than a stream would keep."""
-    rules = [parse_rule(json.loads(definition)) for definition, _ in spec.definitions]
     return tuple(
         f"rule {rule.rule_id} looks back {duration_text(rule.longest_window)}, a stream with --rule_history "
         f"{duration_text(history)} could not"
-        for rule in rules
+        for rule in spec.rules
         if rule.longest_window > history
     )
 

@@ -119,6 +119,12 @@ def test_total_counts_over_versions_with_the_limit_of_each():
     rows, counts = apply_max_total(table, {("a", 0): 1, ("a", 1): 1, ("a", 2): 3}, {})
     assert rows.column("outcome").to_pylist() == ["offered", "sold_out", "offered", "offered"]
     assert counts == {"a": 3}
+    given = rows.select(["subscriber", "decided_at", "rule_id"]).slice(2, 1)
+    rows, counts = apply_max_total(
+        table, {("a", 0): 2, ("a", 1): 2, ("a", 2): 2, ("a", 3): 2}, {"a": 1}, given
+    )
+    assert rows.column("outcome").to_pylist() == ["offered", "sold_out", "offered", "sold_out"]
+    assert counts == {"a": 2}
 
 
 NUMBERS = {

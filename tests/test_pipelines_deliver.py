@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from callbeam_io.store import Store, open_store
 from pipelines import cli, deliver
 from pipelines.deliveries import contact_zones, quiet_text
 from pipelines.live import run_live
+from pipelines.rulebook import book_spec
 from transforms.columns.numbers import party_codes
 from transforms.columns.regions import REGIONS, regions_of
 from transforms.columns.rules.moments import Quiet, contact_times
@@ -82,13 +84,16 @@ def test_runs_go_on_from_earlier_deliveries(tmp_path: Path) -> None:
         {"repeat": "on_reentry"},
         {"repeat": "on_reentry", "cooldown": "1d", "max_per_subscriber": 3},
         {"repeat": "always", "cooldown": "12h"},
+        {"repeat": "always", "cooldown": "12h", "max_total": 60},
     ]
     flags = [*FLAGS, *rules_file(tmp_path, *limits)]
     expected = keys(run(tmp_path, text, *flags))
     (tmp_path / "two").mkdir()
     url = run(tmp_path / "two", first_days(text, 4), *flags)
     first = keys(url)
-    assert {key[0] for key in first} == {f"busy-{k}" for k in range(4)} and first < expected
+    assert {key[0] for key in first} == {f"busy-{k}" for k in range(5)} and first < expected
+    limited = [sum(key[0] == "busy-4" for key in found) for found in (first, expected)]
+    assert 0 < limited[0] < limited[1] == 60
     for _ in range(2):
         run(tmp_path / "two", text, *flags)
         assert keys(url) == expected
@@ -128,21 +133,60 @@ def test_a_stream_queues_what_is_still_good(tmp_path: Path) -> None:
         stamp = text_of(now - back).replace(" ", "T") + "Z"
         lines.append(f"{k},+1202555012{k // 2},+12025550199,{stamp},1,VOICE,0,ANSWERED")
     flags = ["--pane", "5s", "--consent_default", "in", "--contact_cap", "none", "--fresh"]
-    feed = ListFeed("\n".join([*lines, ""]), chunk=2, split_count=1)
-    rules = rules_file(tmp_path, {}, good="1d")
-    ready = prepared(tmp_path, [feed], *flags, *rules)
-    from dataclasses import replace
-
-    from pipelines.rulebook import book_spec
-
-    config = ready.config
-    book = book_spec(
-        ready.store, config.rules, config.output, config.reference().types, 5, consent_default=True
-    )
-    assert run_live(replace(ready, book=book)) == 0
-    store = open_store(config.output)
+    store = stream(tmp_path, "\n".join([*lines, ""]), *flags, *rules_file(tmp_path, {}, good="1d"))
     assert {r["subscriber"] for r in store.rows("promotions")} == {"+12025550120", "+12025550121"}
     assert states(store) == {"+12025550121": "waiting"}
+
+
+def stream(folder: Path, text: str, *flags: str) -> Store:
+    """What a stream over these records leaves; five-second panes but for ``--pane``."""
+    ready = prepared(folder, [ListFeed(text, chunk=20, split_count=1)], *flags)
+    config = ready.config
+    types, pane = config.reference().types, config.rule_settings.pane
+    book = book_spec(ready.store, config.rules, config.output, types, pane, consent_default=True)
+    assert run_live(replace(ready, book=book)) == 0
+    return open_store(config.output)
+
+
+def test_what_a_rule_may_give_in_all_is_counted_over_streams(tmp_path: Path) -> None:
+    """Three days, the days after, and all of them anew: in a store of their own, and after each other."""
+    text = messy.csv_text(700, seed=5, bad=0, repeats=0)
+    first, both = first_days(text, 4), first_days(text, 9)
+    rest = "\n".join(
+        [messy.HEADER, *(line for line in both.splitlines() if line not in first.splitlines()), ""]
+    )
+    flags = [
+        "--pane",
+        "2h",
+        "--consent_default",
+        "in",
+        "--contact_cap",
+        "none",
+        "--fresh",
+        "--rule_delay",
+        "20d",
+    ]
+    flags += rules_file(tmp_path, {"repeat": "always", "cooldown": "12h", "max_total": 60})
+    (tmp_path / "alone").mkdir()
+    expected = outcomes(stream(tmp_path / "alone", both, *flags))
+    before = outcomes(stream(tmp_path, first, *flags))
+    given_before = before["offered"]
+    assert 0 < len(given_before) < 60 == len(expected["offered"]) and not before["sold_out"]
+    after = outcomes(stream(tmp_path, rest, *flags))
+    assert len(after["offered"]) == 60 - len(given_before) and after["sold_out"]
+    store = stream(tmp_path, both, *flags)
+    again = outcomes(store)
+    assert given_before < again["offered"] and len(again["offered"] | after["offered"]) == 60
+    assert again["offered"] | again["sold_out"] == expected["offered"] | expected["sold_out"]
+    assert store.count("deliveries") == 60
+
+
+def outcomes(store: Store) -> dict[str, set[tuple[str, str]]]:
+    """Subscriber and moment of the newest run's promotions by outcome."""
+    found: dict[str, set[tuple[str, str]]] = {"offered": set(), "sold_out": set()}
+    for row in store.rows("promotions"):
+        found[row["outcome"]].add((row["subscriber"], row["decided_at"]))
+    return found
 
 
 @given(

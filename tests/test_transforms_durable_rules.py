@@ -70,8 +70,8 @@ class Told:
     def last_book(self) -> RuleBook:
         return BOOK
 
-    def decided(self) -> tuple[int | None, dict[str, int]]:
-        return None, {}
+    def decided(self) -> tuple[int | None, dict[str, int], None]:
+        return None, {}, None
 
 
 def stream_of(seed: int, forget_at: set[int], late: int = 0, **how: Any) -> tuple[ByHand, list[One]]:

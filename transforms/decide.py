@@ -117,5 +117,6 @@ class _GatherFn(GatherPackets):
         tables = [packet.tables["promotions"] for packet in packets]
         if not tables:
             return Packet()
-        rows, _ = apply_max_total(pa.concat_tables(tables), self._book().limits, {})
+        book = self._book()
+        rows, _ = apply_max_total(pa.concat_tables(tables), book.limits, book.offered)
         return Packet({}, {"promotions": rows})

@@ -55,7 +55,7 @@ class CollectFn(beam.DoFn):
                 remember(tables, known, quiet=True)
                 tables.entries += 1
             rulings = self._settings.rulings
-            tables.decisions.catch_up(*((None, {}) if rulings is None else rulings.decided()))
+            tables.decisions.catch_up(*((None, {}, None) if rulings is None else rulings.decided()))
             tables.version = expected
         return tables
 

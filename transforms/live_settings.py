@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+import pyarrow as pa
 
 from transforms.columns.decisions import RuleBook
 from transforms.columns.live import LivePlan, LiveShard
@@ -22,9 +24,8 @@ class Rulings(Protocol):
     def last_book(self) -> RuleBook:
         """The rules once no more activations can follow; waits for it."""
 
-    def decided(self) -> tuple[int | None, dict[str, int]]:
-        """What the store has of this run: the last pane end (second) whose promotions are in it, and how many
-        were offered by then, by rule_id."""
+    def decided(self) -> tuple[int | None, Mapping[str, int], pa.Table | None]:
+        """What the store has of this run and of deliveries of earlier ones: what `Decisions.catch_up` takes."""
 
 
 @dataclass(frozen=True)

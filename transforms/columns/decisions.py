@@ -18,6 +18,7 @@ from transforms.columns.regions import REGIONS, regions_of
 from transforms.columns.rules import interactions as inter
 from transforms.columns.rules.arrays import distinct
 from transforms.columns.rules.block import Block
+from transforms.columns.rules.counters import Counters
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.gate import Gate, promote, zone_hours
@@ -61,7 +62,8 @@ class RuleBook:
         consent: who may be offered anything.
         until: second of the last pane end that may be decided by this book: activations that begin later may
             not be in it yet. None: any.
-        memory, contacts: what batch begins with: deliveries of earlier runs.
+        memory, contacts, offered: what batch begins with: deliveries of earlier runs; ``offered``: how many by
+            rule_id.
     """
 
     rules: tuple[ActiveRule, ...] = ()
@@ -69,6 +71,7 @@ class RuleBook:
     until: int | None = None
     memory: Memory = field(default_factory=Memory)
     contacts: Contacts = field(default_factory=Contacts)
+    offered: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def limits(self) -> dict[tuple[str, int], int | None]:
@@ -156,6 +159,7 @@ class Decider:
     def __post_init__(self) -> None:
         self.history = History()
         self.memory = Memory()
+        self._counters = Counters()
         self.contacts = Contacts()
         self.texts: dict[int, str] = {}
         self.without = 0
@@ -184,7 +188,13 @@ class Decider:
             return None
         context = context_of(self.types)
         firings, self.history, self.memory = decide_live(
-            book.rules, self.history, context, upto=upto, pane=self.settings.pane, memory=self.memory
+            book.rules,
+            self.history,
+            context,
+            upto=upto,
+            pane=self.settings.pane,
+            memory=self.memory,
+            counters=self._counters,
         )
         rows = self._promoted(firings, book, replace(context, people=self.history.people))
         self._drop(context)
@@ -206,6 +216,7 @@ class Decider:
             hours = zone_hours(context, self.settings.default_zone)
             self._dropped = horizon
             self.history = self.history.drop_before(horizon, hours, len(self.types.names))
+            self._counters.forget(self.keep // self.settings.pane)
 
     def changes(self, memory: Memory, decided: int) -> dict[str, pa.Table]:
         """What deciding has changed since an earlier moment, and does not follow from the records.

@@ -52,6 +52,7 @@ class Decisions:
     def __post_init__(self) -> None:
         self._decided: dict[int, int] = {}
         self._waiting: list[pa.Table] = []
+        self._given: pa.Table | None = None
 
     def put(self, shard: int, decided: int, rows: pa.Table | None) -> None:
         """What a shard decided until a pane end."""
@@ -59,11 +60,20 @@ class Decisions:
         if rows is not None:
             self._waiting.append(rows)
 
-    def catch_up(self, floor: int | None, offered: dict[str, int]) -> None:
-        """After a restart: what is ready was let go before, and what the store has of it counts."""
+    def catch_up(self, floor: int | None, offered: Mapping[str, int], given: pa.Table | None = None) -> None:
+        """At the start, and after a restart: what is ready was let go before, and what the store has counts.
+
+        Args:
+            floor: the last pane end (second) whose promotions are in the store; None: none yet.
+            offered: how many there are in the store by rule_id, those of earlier runs that were delivered too.
+            given: keys of the latter after ``floor``, see `apply_max_total`: the run may come to them as well.
+        """
         self.take()
+        self._given = given
         if floor is not None:
             self.floor, self.offered = max(floor, self.floor), dict(offered)
+        else:
+            self.offered = {**offered, **self.offered}
 
     def saved(self) -> tuple[dict[str, Any], dict[str, pa.Table]]:
         """All of it, as a header and tables."""
@@ -94,7 +104,7 @@ class Decisions:
         self.floor = max(self.floor, ready)
         if not out.num_rows:
             return None
-        out, self.offered = apply_max_total(out, self.limits, self.offered)
+        out, self.offered = apply_max_total(out, self.limits, self.offered, self._given)
         self._note(out)
         return out
 

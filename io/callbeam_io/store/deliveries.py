@@ -163,6 +163,37 @@ def earlier(store: StoreBase) -> Sequence[tuple[str, str, int, str]]:
         ]
 
 
+def given(store: StoreBase, run_id: str | None = None) -> dict[str, int]:
+    """How many promotions of each rule were given away: the deliveries, whatever became of them.
+
+    Args:
+        store: of the deliveries.
+        run_id: of a run whose offered promotions count too, those that never became deliveries as well.
+    """
+    names, columns = TABLES["promotions"].c, DELIVERIES.c
+    delivered = exists().where(*(columns[name] == names[name] for name in KEY))
+    mine = select(names.rule_id, func.count()).where(
+        names.run_id == run_id, names.outcome == "offered", ~delivered
+    )
+    totals: dict[str, int] = {}
+    with store.reading() as connection:
+        found = list(connection.execute(select(columns.rule_id, func.count()).group_by(columns.rule_id)))
+        found += [] if run_id is None else list(connection.execute(mine.group_by(names.rule_id)))
+    for rule_id, count in found:
+        totals[rule_id] = totals.get(rule_id, 0) + count
+    return totals
+
+
+def of_others(store: StoreBase, run_id: str, rules: Sequence[str], after: str) -> Sequence[Key]:
+    """Keys of the deliveries of some rules that are not of this run, decided after a moment."""
+    columns = DELIVERIES.c
+    statement = select(*(columns[name] for name in KEY)).where(
+        columns.rule_id.in_(rules), columns.decided_at > after, columns.run_id.is_distinct_from(run_id)
+    )
+    with store.reading() as connection:
+        return [tuple(row) for row in connection.execute(statement)]
+
+
 def contact_moments(store: StoreBase) -> Sequence[tuple[str, str]]:
     """Subscriber and time of decision of every delivery."""
     with store.reading() as connection:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -69,7 +70,10 @@ def _stamps(seconds: Ints) -> pa.Array:
 
 
 def apply_max_total(
-    rows: pa.Table, limits: Mapping[tuple[str, int], int | None], offered: Mapping[str, int]
+    rows: pa.Table,
+    limits: Mapping[tuple[str, int], int | None],
+    offered: Mapping[str, int],
+    given: pa.Table | None = None,
 ) -> tuple[pa.Table, dict[str, int]]:
     """Marks the promotions beyond a rule's ``max_total`` as sold out.
 
@@ -77,6 +81,7 @@ def apply_max_total(
         rows: promotions of whole pane ends, of all shards, all later than those that are counted already.
         limits: ``max_total`` by rule_id and version.
         offered: how many of each rule_id have been offered so far, over all versions.
+        given: ``rule_id, subscriber, decided_at`` of some that ``offered`` counts already: it is these again.
 
     Returns:
         The rows in order of pane end, subscriber and rule, and the new numbers of offered ones.
@@ -87,6 +92,8 @@ def apply_max_total(
     taken = outcome.indices.to_numpy(zero_copy_only=False) == (
         names.index("offered") if "offered" in names else -1
     )
+    if given is not None and given.num_rows:
+        taken &= ~_among(rows, given)
     rule = rows.column("rule_id").to_numpy(zero_copy_only=False)
     version = rows.column("rule_version").to_numpy()
     sold_out, count = np.zeros(rows.num_rows, np.bool_), dict(offered)
@@ -102,3 +109,12 @@ def apply_max_total(
     return rows.set_column(
         rows.schema.get_field_index("outcome"), SCHEMA.field("outcome"), pa.array(texts, pa.string())
     ), count
+
+
+def _among(rows: pa.Table, given: pa.Table) -> NDArray[np.bool_]:
+    """Which promotions are those of a table of their keys."""
+    numbered = pl.DataFrame(pl.from_arrow(rows.select(given.column_names))).with_row_index()
+    found = numbered.join(pl.DataFrame(pl.from_arrow(given)), on=given.column_names, how="semi")["index"]
+    mask = np.zeros(rows.num_rows, np.bool_)
+    mask[found.to_numpy()] = True
+    return mask
