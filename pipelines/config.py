@@ -94,7 +94,7 @@ class RunConfig:
 
 def hide_password(url: str) -> str:
     """The URL with its password as ``***``."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url))
 
 
 def make_config(flags: argparse.Namespace, beam_args: Sequence[str]) -> RunConfig:

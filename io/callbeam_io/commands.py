@@ -88,11 +88,11 @@ def complaint(said: str) -> str:
     return lines[-1].removeprefix(_SAYS) if lines else "\n".join(said.strip().splitlines()[-3:])
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     """That of a command: it says things at once, and finds the packages where this process found them."""
     specs = [find_spec(name) for name in ("callbeam_io", "pipelines")]
     folders = [
         str(Path(spec.origin).resolve().parents[1]) for spec in specs if spec is not None and spec.origin
     ]
     before = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([*folders, *before])}
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([*folders, *before]), **more}

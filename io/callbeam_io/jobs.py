@@ -28,6 +28,7 @@ from callbeam_io.commands import COMMANDS, Value, arguments, complaint, environm
 from callbeam_io.processes import birth, is_alive
 from callbeam_io.store import Store, utc_text
 from callbeam_io.store import jobs as rows
+from callbeam_io.store.engines import without_password
 from transforms.errors import OptionError
 
 MOST: Final = 2
@@ -63,7 +64,8 @@ class Jobs:
     def __init__(
         self, store: Store, url: str, folder: Path | None = None, patience: float = _PATIENCE
     ) -> None:
-        self._store, self._url, self._patience = store, url, patience
+        self._store, self._patience = store, patience
+        self._url, self._secret = without_password(url)  # everybody on this machine may read command lines
         self.folder = folder_of(url) if folder is None else folder
 
     def new_id(self) -> str:
@@ -130,7 +132,7 @@ class Jobs:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=environment(),
+            env=environment(**self._secret),
         )
         born = birth(child.pid)
         rows.change_job(self._store, job_id, pid=child.pid, command={**about, "born": born})
@@ -150,7 +152,7 @@ class Jobs:
                 capture_output=True,
                 text=True,
                 timeout=seconds,
-                env=environment(),
+                env=environment(**self._secret),
             )
         except subprocess.TimeoutExpired:
             raise OptionError(

@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from callbeam_io.commands import environment
+from callbeam_io.store.engines import without_password
 from transforms.errors import RequestError, RunError
 
 Json = dict[str, Any]
@@ -47,7 +49,8 @@ class RuleDesk:
     """
 
     def __init__(self, store_url: str, *, quick: float = QUICK, slow: float = SLOW) -> None:
-        self._command = [sys.executable, "-m", MODULE, "--store", store_url]
+        shown, self._secret = without_password(store_url)
+        self._command = [sys.executable, "-m", MODULE, "--store", shown]
         self._quick, self._slow = quick, slow
         self._guard = threading.Lock()
         self._process: _Process | None = None
@@ -148,7 +151,7 @@ class RuleDesk:
             if self._process is None or not self._process.alive:
                 if self._process is not None:
                     self._process.close()
-                self._process = _Process(self._command)
+                self._process = _Process(self._command, environment(**self._secret))
                 weakref.finalize(self, self._process.close)  # its thread keeps it, not this desk
             return self._process
 
@@ -168,9 +171,10 @@ def _result(answer: Json) -> Json:
 class _Process:
     """One process, and the questions that it has not answered yet."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], env: Mapping[str, str]) -> None:
+        pipe = subprocess.PIPE
         try:
-            self._popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env)
         except OSError as error:
             raise DeskError(f"the rule desk cannot be started: {error}") from error
         self._guard = threading.Lock()

@@ -33,12 +33,42 @@ def parse_url(text: str) -> URL:
     except ArgumentError as error:
         raise _wrong(repr(text), "give --output a URL") from error
     if url.drivername in _POSTGRES:
-        return url.set(drivername="postgresql+psycopg")
+        return _with_password(url, password_of(url)).set(drivername="postgresql+psycopg")
     if url.drivername not in _SQLITE:
         raise _wrong(shown(url), "no other database or driver is supported")
     if not url.database or url.database == ":memory:" or url.host:
         raise _wrong(shown(url), "name a file after three slashes: several processes use the store")
     return URL.create("sqlite+adbc", database=str(Path(url.database).absolute()))
+
+
+def password_of(url: URL) -> str | None:
+    """The password in a URL, wherever it stands there."""
+    named = url.query.get("password")
+    return url.password or (named if isinstance(named, str) else None)
+
+
+def _with_password(url: URL, password: str | None) -> URL:
+    bare = url.difference_update_query(["password"])
+    return URL.create(
+        bare.drivername, bare.username, password, bare.host, bare.port, bare.database, bare.query
+    )
+
+
+def without_password(text: str) -> tuple[str, dict[str, str]]:
+    """A store's URL as a command line may show it, and the environment that brings its password to PostgreSQL's
+    client; other texts stay as they are.
+
+    >>> without_password("postgresql+psycopg://me:hush@here/db")
+    ('postgresql+psycopg://me@here/db', {'PGPASSWORD': 'hush'})
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        return text, {}
+    password = password_of(url)
+    if url.drivername not in _POSTGRES or not password:
+        return text, {}
+    return _with_password(url, None).render_as_string(hide_password=False), {"PGPASSWORD": password}
 
 
 def shown(url: URL) -> str:
