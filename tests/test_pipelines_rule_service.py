@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -255,7 +256,8 @@ def test_every_promotion_is_explained(url: str, desk: Desk) -> None:
         assert {c["path"]: c["value"] for c in found["conditions"]} == row["features"]
         assert all(c["holds"] and c["threshold"] == "at least 3" for c in found["conditions"])
         assert found["rule"]["name"] == "Abroad" and found["rule"]["sentence"]
-        assert found["answer"].count(". ") == 1 and "The rule Abroad held on 2026-01-" in found["answer"]
+        assert found["answer"].count(". ") == 1
+        assert re.match(r"The rule Abroad held on \d+ \w+ \d{4} \d\d:\d\d(,.* time| UTC): ", found["answer"])
         tried = ask(desk, "try_on", definition=ABROAD, subscriber=row["subscriber"], at=row["decided_at"])
         assert tried["holds"] and [c["value"] for c in tried["conditions"]] == list(row["features"].values())
 

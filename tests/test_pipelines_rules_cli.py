@@ -230,7 +230,7 @@ def test_numbers_are_masked_and_why_is_told(
     out = capsys.readouterr().out
     assert "12025550123" not in out and "+1202•••0123" in out
     assert " match, " in out and " offered" in out and "firings per day" in out
-    assert "when.rules[0]" in out and "international interactions in the last 2 days" in out
+    assert "when.rules[0]" in out and "international calls or messages in the last 2 days" in out
     found = simulated(capsys, write(tmp_path, ABROAD), *flags, "--why", "+19995550000")
     assert found["why"]["known"] is False and found["why"]["holds"] is False
     assert [c["value"] for c in found["why"]["conditions"]] == [0]

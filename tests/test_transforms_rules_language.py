@@ -299,7 +299,7 @@ def test_durations(seconds, text):
         ),
         (
             {"where": {"business_type": ["Job", "School"], "region": ["DE"], "call_result": ["BUSY"]}},
-            "at least 3 calls in the last day to type Job or School in region DE that were BUSY",
+            "at least 3 calls in the last day to type Job or School in DE that were busy",
         ),
         (
             {"field": "tag", "operator": "in", "value": ["AD", "Health"], "window": "all"},
@@ -315,7 +315,19 @@ def test_durations(seconds, text):
         ),
         (
             {"field": "subscriber_region", "operator": "!=", "value": "US", "window": None},
-            "an own region that is not US",
+            "a home country that is not US",
+        ),
+        (
+            {"field": "subscriber_region", "operator": "=", "value": "ZZ", "window": None},
+            "a home country that is unknown",
+        ),
+        (
+            {"field": "interactions", "value": 12000, "where": {"hour": [19, 17, 18], "call_type": ["SMS"]}},
+            "at least 12,000 calls or messages in the last day to any type as messages from 17:00 to 20:00",
+        ),
+        (
+            {"field": "distinct_regions", "value": 1, "where": {"call_result": ["BUSY", "NO_ANSWER"]}},
+            "at least 1 different country in the last day to any type that were busy or not answered",
         ),
     ],
 )

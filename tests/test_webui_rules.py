@@ -195,7 +195,7 @@ def test_the_tree_is_built_without_scripts(world: World) -> None:
         "field": "tag", "operator": "=", "value": "Business", "window": "7d",
     }  # fmt: skip
     page = sent(world, path, "where:0.0", page, n__0__0__more="region").text
-    assert 'aria-label="Remove filter: to the region"' in page
+    assert 'aria-label="Remove filter: to the country"' in page
     page = sent(world, path, "shape:0", page, n__0__0__where__region__list="US, de", n__0__join="none").text
     found = made_json(page)
     assert found["name"] == "Three" and (found["when"]["combinator"], found["when"]["not"]) == ("or", True)
@@ -232,7 +232,7 @@ def test_errors_stand_beside_their_fields(world: World) -> None:
 def test_scripts_get_only_what_changes(world: World) -> None:
     form = fields(world, "/rules/new?recipe=long-distance-package")
     news = world.post("/rules/new", {**form, "op": "preview"}, headers={**HTMX, "HX-Target": "preview"}).text
-    assert "<html" not in news and "Offer LD10 by sms" in news and 'hx-swap-oob="true"' in news
+    assert "<html" not in news and "Offer LD10 by SMS" in news and 'hx-swap-oob="true"' in news
     assert f'id="{rule_words.slot("when.rules[0]")}"' in news
     part = world.post("/rules/new", {**form, "op": "add:0"}, headers={**HTMX, "HX-Target": "fields"}).text
     assert "<html" not in part and part.count('name="node"') == 3 and part.count(" autofocus") == 1
@@ -245,17 +245,17 @@ def test_each_save_is_a_version_with_its_sentence(world: World) -> None:
     answer = sent(world, "/rules/new?recipe=evening-food", "save_on")
     assert answer.status_code == 302 and answer.headers["Location"] == "/rules/evening-food/on"
     row = saved.rule_row(world.store, "evening-food")
-    assert not row["enabled"] and row["sentence"].startswith("Offer DINNER by app")
+    assert not row["enabled"] and row["sentence"].startswith("Offer DINNER in the app")
     page = world.get("/rules/evening-food/edit", "analyst").text
     assert sent(world, "/rules/evening-food/edit", "save", page, n__0__0__value="3").status_code == 302
     first, second = saved.rule_versions(world.store, "evening-food")
-    assert second["created_by"] == "analyst" and "at least 3 interactions" in second["sentence"]
-    assert "at least 2 interactions" in first["sentence"]
+    assert second["created_by"] == "analyst" and "at least 3 calls or messages" in second["sentence"]
+    assert "at least 2 calls or messages" in first["sentence"]
     shown = world.get("/rules/evening-food").text
-    assert "2 versions" in shown and "at least 2 interactions" in shown and "at least 3 interactions" in shown
+    assert "2 versions" in shown and "at least 2 calls or messages" in shown and "at least 3 calls or messages" in shown
     late = sent(world, "/rules/evening-food/edit", "save", page, n__0__0__value="4")
     assert late.status_code == 409 and "analyst saved version 2" in late.text
-    assert "at least 3 interactions" in late.text and 'value="4"' in late.text
+    assert "at least 3 calls or messages" in late.text and 'value="4"' in late.text
     assert sent(world, "/rules/evening-food/edit", "over:2", late.text).status_code == 302
     assert "at least 4" in saved.rule_row(world.store, "evening-food")["sentence"]
     entry = next(e for e in web_accounts.logged(world.store, 5) if e["action"] == "rule saved")

@@ -72,7 +72,7 @@ def test_each_condition_and_each_step(world: World) -> None:
     assert "Abroad" in page and "Version 1" in page
     for step in ("Consent", "Suppression list", "Contact limit", "Control group", "Limit in all", "When"):
         assert f"<div>{step}</div>" in page
-    assert "uiet hours 21-9" in page and page.count('aria-label="passed"') >= 6
+    assert "uiet hours 21:00–9:00" in page and page.count('aria-label="passed"') >= 6
     answer = re.search(r'<p id="answer-1">(.*?)</p>', page)
     assert (
         answer is not None

@@ -27,11 +27,20 @@ CONTACTS: Final = ("offered", "control", "sold_out")
 _NAMES: Final = {
     "consent": "consent",
     "suppressed": "suppression list",
-    "cap": "contact cap",
+    "cap": "contact limit",
     "control": "control group",
     "sold_out": "total",
     "quiet_hours": "quiet hours",
 }
+
+
+def utc_said(at: str) -> str:
+    """A moment of the store as people read it: ``2026-01-31 09:05:00`` -> ``31 Jan 2026 09:05 UTC``."""
+    return f"{_said(datetime.fromtimestamp(seconds_of(at), UTC))} UTC"
+
+
+def _said(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y %H:%M}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ class Person:
     def local(self, second: int) -> str:
         """A moment in their own time."""
         moment = datetime.fromtimestamp(second, UTC).astimezone(ZoneInfo(self.zone))
-        return f"{moment:%Y-%m-%d %H:%M}, {self.zone}"
+        city = self.zone.rpartition("/")[2].replace("_", " ")
+        return f"{_said(moment)} UTC" if city == "UTC" else f"{_said(moment)}, {city} time"
 
 
 def steps_then(person: Person, rule: Rule | None, promotion: Row) -> list[Json]:
@@ -130,7 +140,7 @@ def _row(row: Row | None) -> Json:
 
 
 def _since(row: Row, word: str) -> str:
-    return "since always" if row["at"] == ALL_START else f"{word} {row['at'][:16]} UTC"
+    return "since always" if row["at"] == ALL_START else f"{word} {utc_said(row['at'])}"
 
 
 def _consent_text(stated: Row | None, said: bool) -> str:
@@ -182,7 +192,7 @@ def _contacts(person: Person, window: int) -> list[Row]:
 def _cap(person: Person, rule_id: str, passed: bool) -> Json:
     cap = person.setting.settings.cap
     if cap is None:
-        return _step("cap", passed, "no contact cap")
+        return _step("cap", passed, "no contact limit")
     now = moment_text(person.at)
     earlier = [r for r in _contacts(person, cap.window) if (r["rule_id"], r["decided_at"]) != (rule_id, now)]
     text = f"{len(earlier)} of {cap.most} contacts within {length(cap.window)}"
@@ -194,7 +204,7 @@ def _control(rule: Rule | None, passed: bool) -> Json:
     share = 0 if rule is None else rule.control_share
     words = {True: "not in the control group", False: "in the control group, which gets nothing"}
     text = words[passed] if share or not passed else "the rule has no control group"
-    return _step("control", passed, text + (f" ({100 * share:g} %)" if share else ""), {"share": share})
+    return _step("control", passed, text + (f" ({100 * share:g}%)" if share else ""), {"share": share})
 
 
 def _total(most: int | None, passed: bool, offered: int | None = None) -> Json:
@@ -207,7 +217,7 @@ def _total(most: int | None, passed: bool, offered: int | None = None) -> Json:
 
 def _quiet(person: Person, contact: int) -> Json:
     quiet = person.setting.settings.quiet
-    hours = None if quiet is None else f"{quiet.begin}-{quiet.end}"
+    hours = None if quiet is None else f"{quiet.begin}:00–{quiet.end}:00"
     told = f"quiet hours {hours}" if hours else "no quiet hours"
     waits = contact > person.at
     text = f"{told}; contact from {person.local(contact)}" if waits else f"{told}; contact at once"

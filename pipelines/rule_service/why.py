@@ -12,7 +12,7 @@ from callbeam_io.store import rules as saved
 from pipelines.rule_service import reasons
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.reasons import moment_text, party_of, seconds_of, try_on
-from pipelines.rule_service.steps import Person, steps_now, steps_then
+from pipelines.rule_service.steps import Person, steps_now, steps_then, utc_said
 from pipelines.rule_service.world import Setting, setting_of
 from pipelines.rules_world import stored_rule
 from transforms.errors import OptionError, RuleError
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 Row = Mapping[str, Any]
 _OUTCOMES: Final = {
     "no_consent": "Nothing was sent: {}.",
-    "capped": "Nothing was sent, because of the contact cap: {}.",
+    "capped": "Nothing was sent, because of the contact limit: {}.",
     "control": "Nothing was sent: {}.",
     "sold_out": "Nothing was sent, because the offer was gone: {}.",
 }
@@ -162,12 +162,12 @@ def _what_keeps_it(found: Json, rule: Rule) -> str:
     if not found["on"]:
         return "It is switched off."
     if found["earlier"] and rule.limits.repeat == "never":
-        return f"It fired on {found['earlier']} UTC, and does so once per subscriber."
+        return f"It fired on {utc_said(found['earlier'])}, and does so once per subscriber."
     stopped = next((step["text"] for step in found["gate"] if not step["passed"]), None)
     if stopped is not None:
         return f"If it fired, nothing would be sent: {stopped}."
     if found["earlier"]:
-        return f"It fired last on {found['earlier']} UTC."
+        return f"It fired last on {utc_said(found['earlier'])}."
     if found["holds"] and rule.start == "entering":
         return "It takes only those who come to match after it was switched on."
     return f"If it fired, offer {rule.offer.code} would be made ({found['gate'][0]['text']})."

@@ -30,12 +30,12 @@ _LABELS: Final = {
     "charge": "charge",
     "international": "international calls and messages",
     "distinct_numbers": "different numbers",
-    "distinct_regions": "different regions",
+    "distinct_regions": "different countries",
     "tag": "main tag",
     "business_type": "main business type",
     "best_hour": "busiest hour",
     "best_weekday": "busiest weekday",
-    "subscriber_region": "own region",
+    "subscriber_region": "home country",
 }
 _OPERATORS: Final = {
     "=": "is",
@@ -51,7 +51,7 @@ _OPERATORS: Final = {
 _WHERE: Final = {
     "business_type": "to the type",
     "tag": "to the tag",
-    "region": "to the region",
+    "region": "to the country",
     "call_type": "as",
     "call_result": "that were",
     "hour": "at the hour",
@@ -133,7 +133,10 @@ def check(definition: Any, world: World) -> Json:
 
 
 def problems(definition: Any, world: World) -> Iterator[RuleProblem]:
-    """All that is wrong with a rule: of every condition and of every other part by itself, then of the whole."""
+    """All that is wrong with a rule: of every condition and of every other part by itself, then of the whole.
+
+    One by one, as what a run cannot decide is only seen of what can be read.
+    """
     for path, rule in _alone(definition):
         yield from _of_condition(path, rule, world)
     if isinstance(definition, Mapping):
@@ -149,17 +152,17 @@ def _of_condition(path: str, rule: Rule | RuleProblem, world: World) -> Iterator
         if isinstance(rule, RuleProblem):
             raise rule
         world.check(rule)
-    except RuleProblem as problem:
-        what = problem.what.removeprefix(problem.path).lstrip()
-        yield RuleProblem(path + problem.path.removeprefix("when.rules[0]"), what, problem.expected)
+    except RuleProblem as first:
+        for problem in first.all:
+            place = path + problem.path.removeprefix("when.rules[0]")
+            yield RuleProblem(place, problem.said, problem.expected)
 
 
 def _tried(definition: Any, world: World) -> Iterator[RuleProblem]:
-    """What is wrong first."""
     try:
         world.check(parse_rule(definition))
     except RuleProblem as problem:
-        yield problem
+        yield from problem.all
 
 
 def _alone(definition: Any) -> Iterator[tuple[str, Rule | RuleProblem]]:
@@ -191,8 +194,7 @@ def _leaves(node: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _message(problem: RuleProblem) -> str:
-    what = problem.what.removeprefix(problem.path or "rule").lstrip()
-    return f"{what}; expected {problem.expected}" if problem.expected else what
+    return f"{problem.said}; expected {problem.expected}" if problem.expected else problem.said
 
 
 def _name(definition: Any) -> str:

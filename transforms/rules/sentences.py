@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from transforms.rules.language import FIELDS, Condition, Group, Limits, Rule, Value, Where
@@ -27,12 +27,24 @@ _ORDERS: Final = {
 }
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _NARROWED: Final = {
-    "region": "in region",
+    "region": "in",
     "call_type": "as",
     "call_result": "that were",
     "hour": "at",
     "weekday": "on",
 }
+_SAID: Final = {
+    "ZZ": "unknown",
+    "VOICE": "calls",
+    "SMS": "messages",
+    "ANSWERED": "answered",
+    "BUSY": "busy",
+    "NO_ANSWER": "not answered",
+    "FAILED": "failed",
+}
+"""Values that do not speak for themselves."""
+_CODED: Final = ("region", "subscriber_region", "call_type", "call_result")
+_CHANNELS: Final = {"sms": "by SMS", "app": "in the app"}
 _REPEATS: Final = {
     "never": "once per subscriber",
     "on_reentry": "each time that a subscriber comes to match",
@@ -42,7 +54,8 @@ _REPEATS: Final = {
 
 def sentence(rule: Rule) -> str:
     """The whole rule as one English sentence."""
-    offer = f"offer {rule.offer.code}" + (f" by {rule.offer.channel}" if rule.offer.channel else "")
+    channel = rule.offer.channel
+    offer = f"offer {rule.offer.code}" + (f" {_CHANNELS.get(channel, f'by {channel}')}" if channel else "")
     when = node_sentence(rule.when)
     who = "to whoever comes to have" if rule.start == "entering" else "to whoever has"
     return f"{offer[0].upper()}{offer[1:]} {who} {when}; {_limits(rule.limits)}{_dates(rule)}."
@@ -64,19 +77,24 @@ def condition_sentence(condition: Condition) -> str:
     if not field.windowed:
         period = "" if field.family == "own" else f" {_period(condition.window)}"
         return f"{_article(field.noun)} {field.noun}{period} that {_comparison(condition)}"
-    noun = field.noun.format(s="" if condition.value == 1 else "s")
+    one = condition.value == 1
+    noun = field.noun.format(s="" if one else "s", ies="y" if one else "ies")
     return f"{_amount(condition)} {noun} {_period(condition.window)} to {_targets(condition.where)}"
 
 
 def _amount(condition: Condition) -> str:
     if condition.operator in _NUMBERS:
-        return _NUMBERS[condition.operator].format(condition.value)
+        return _NUMBERS[condition.operator].format(*_amounts(condition.value))
     if condition.operator == "between":
-        low, high = _values(condition.value)
+        low, high = _amounts(condition.value)
         return f"{low} to {high}"
     return (
         "any of" if condition.operator == "in" else "any number but"
-    ) + f" {_join(_values(condition.value), 'or')}"
+    ) + f" {_join(_amounts(condition.value), 'or')}"
+
+
+def _amounts(value: Value) -> list[str]:
+    return [f"{v:,}" if isinstance(v, int) else str(v) for v in _values(value)]
 
 
 def _comparison(condition: Condition) -> str:
@@ -94,19 +112,16 @@ def _targets(where: Where) -> str:
     kinds = [f"type {_join(columns['business_type'], 'or')}"] if "business_type" in columns else []
     kinds += [f"tag {_join(columns['tag'], 'or')}"] if "tag" in columns else []
     to = " with ".join(kinds) or "any type"
-    extra = {
-        "region": "in region",
-        "call_type": "as",
-        "call_result": "that were",
-        "hour": "at",
-        "weekday": "on",
-    }
-    parts = [
-        f"{word} {_join([_name(c, v) for v in columns[c]], 'or')}"
-        for c, word in extra.items()
-        if c in columns
-    ]
+    parts = [_narrowed(c, columns[c]) for c in _NARROWED if c in columns]
     return " ".join([to, *parts])
+
+
+def _narrowed(column: str, values: Sequence[str | int]) -> str:
+    """A filter: "that were busy or failed"; hours that follow each other as one span."""
+    hours = sorted(v for v in values if isinstance(v, int)) if column == "hour" else []
+    if len(hours) > 2 and hours == list(range(hours[0], hours[-1] + 1)):
+        return f"from {hours[0]}:00 to {hours[-1] + 1}:00"
+    return f"{_NARROWED[column]} {_join([_name(column, v) for v in values], 'or')}"
 
 
 def _name(column: str, value: object) -> str:
@@ -114,7 +129,7 @@ def _name(column: str, value: object) -> str:
         return f"{value}:00"
     if column.endswith("weekday") and isinstance(value, int):
         return _DAYS[value]
-    return str(value)
+    return _SAID.get(str(value), str(value)) if column in _CODED else str(value)
 
 
 def _values(value: Value) -> list[str | int | float]:
@@ -146,9 +161,9 @@ def _limits(limits: Limits) -> str:
     if limits.cooldown:
         parts.append(f"not again within {length(limits.cooldown)}")
     if limits.max_per_subscriber is not None:
-        parts.append(f"at most {limits.max_per_subscriber} for each of them")
+        parts.append(f"at most {limits.max_per_subscriber:,} for each of them")
     if limits.max_total is not None:
-        parts.append(f"at most {limits.max_total} in all")
+        parts.append(f"at most {limits.max_total:,} in all")
     return ", ".join(parts)
 
 
