@@ -17,16 +17,18 @@ from stores import start_child, store_fixture, url_fixture  # noqa: F401
 from webhook_receiver import SECRET, receiver
 
 from callbeam_io.delivery import sender as sending
+from callbeam_io.delivery.claims import ATTEMPTS, backoff
 from callbeam_io.delivery.export import COLUMNS, export_pages
 from callbeam_io.delivery.facts import PAUSED
 from callbeam_io.delivery.moments import free_from, local_text, second_of, text_of
 from callbeam_io.delivery.queue import Queued
 from callbeam_io.delivery.rate import RATE, Bucket
-from callbeam_io.delivery.sender import ATTEMPTS, Sender, backoff
+from callbeam_io.delivery.sender import Sender
 from callbeam_io.delivery.webhook import AGAIN, SENT, WEBHOOK, Answer, Message, Webhook, save_webhook
 from callbeam_io.sealing import KEY_FILE
 from callbeam_io.sink import control_row, decided_key
 from callbeam_io.store import Store, deliveries, web_consent
+from transforms.errors import StoreError
 
 HOOK = Webhook("https://example.org/in", SECRET, ("example.org",))
 
@@ -265,6 +267,50 @@ def test_in_a_live_run_a_no_counts_from_its_next_decision_on(store: Store, sende
     say(store, 1, False, T0)
     sender.step()
     assert states(store)[number(1)] == "withdrawn"
+
+
+def test_a_no_while_many_are_under_way_stops_those_that_are_not_sent_yet(store: Store, clock: Clock) -> None:
+    """What the gate said holds for a second: the others wait on as if they had not been claimed."""
+    store.set_control(WEBHOOK, asdict(HOOK))
+    store.set_control(RATE, 60_000)
+    store.set_control("deliveries.bucket", {"at": T0 - 60, "tokens": 0})
+    queue(store, run_with(store, *(promotion(i) for i in range(200))), quiet="").add_all(T0)
+    sent = set[str]()
+
+    def slow(hook: Webhook, message: Message, now: float) -> Answer:
+        sent.add(message.key)
+        time.sleep(0.6)
+        return Answer(SENT, "answered 204")
+
+    sender = Sender(store, clock, slow)
+    sender._reach = 200
+    assert sender.step() == len(sent) and sending._WORKERS <= len(sent) <= 2 * sending._WORKERS
+    found = states(store)
+    left = [i for i in range(200) if found[number(i)] == "waiting"]
+    assert len(left) == 200 - len(sent) and sender._reach == len(sent)
+    assert all(delivery(store, i)["attempts"] == 0 and not delivery(store, i)["next_at"] for i in left[:3])
+    assert store.control("deliveries.bucket")["tokens"] == 1000 - len(sent)
+    for i in left:
+        say(store, i, False)
+    assert sender.step() == 0 and set(states(store).values()) == {"sent", "withdrawn"}
+    sender.close()
+
+
+def test_what_was_sent_while_the_store_went_away_is_noted_later(
+    store: Store, sender: Sender, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(store, run_with(store, *(promotion(i) for i in range(5)))).add_all(T0)
+
+    def away(*_: Any) -> int:
+        raise StoreError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "note", away)
+        with pytest.raises(StoreError):
+            sender.step()
+    assert set(states(store).values()) == {"waiting"} and len(post.sent) == 5
+    assert sender.step() == 5 and set(states(store).values()) == {"sent"}
+    assert sender.step() == 0 and len(post.sent) == 5
 
 
 def test_pause_holds_everything_and_lets_it_go_again(store: Store, sender: Sender, post: Post) -> None:

@@ -14,10 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webhook_receiver import SECRET, Receiver, busy, endless, nonsense, receiver, redirects, trickle
+from webhook_receiver import (
+    SECRET,
+    Receiver,
+    busy,
+    endless,
+    nonsense,
+    receiver,
+    redirects,
+    then_closes,
+    trickle,
+)
 
 from callbeam_io.delivery import calls
-from callbeam_io.delivery.addresses import Forbidden, addresses, is_public
+from callbeam_io.delivery.addresses import Forbidden, addresses, is_public, lookup
 from callbeam_io.delivery.webhook import (
     Message,
     Webhook,
@@ -105,6 +115,41 @@ def test_nobody_holds_a_call_for_ever(server: Receiver, monkeypatch: pytest.Monk
     monkeypatch.setattr(calls, "TIMEOUT", 0.1)
     slow = send(server, lambda handler: handler.rfile.read(1))
     assert slow.state == "again" and slow.detail == "localhost: no answer in time"
+
+
+def test_a_connection_is_used_again_until_its_address_is_old(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, asked = calls.Lines(), list[str]()
+
+    def resolve(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+        asked.append(host)
+        return lookup(host, port)
+
+    def one(*answers: object) -> str:
+        server.answers[:] = answers
+        return str(post(server.hook, trial_message(), NOW, resolve, lines.call).state)
+
+    assert [one(204), one(500), one(200)] == ["sent", "again", "sent"] and len(asked) == 1
+    assert one(endless) == "sent" and one() == "sent" and len(asked) == 2, "not all of an answer was read"
+    assert one(then_closes) == "sent" and one() == "sent" and len(asked) == 3, "the receiver closed it"
+    lines.tidy()
+    assert one() == "sent" and len(asked) == 3
+    monkeypatch.setattr(calls, "KEPT", -1)
+    lines.close()
+    assert one() == "sent" and one() == "sent" and len(asked) == 5
+    lines.close()
+
+
+def test_a_kept_connection_is_cut_as_well(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = calls.Lines()
+    assert post(server.hook, trial_message(), NOW, over=lines.call).state == "sent"
+    monkeypatch.setattr(calls, "DEADLINE", 0.2)
+    server.answers[:] = [trickle]
+    before = len(server.got)
+    assert post(server.hook, trial_message(), NOW, over=lines.call).detail == "localhost: no answer in time"
+    assert len(server.got) == before + 1
+    lines.close()
 
 
 def test_a_receiver_that_is_away(server: Receiver) -> None:

@@ -96,6 +96,13 @@ def busy(handler: BaseHTTPRequestHandler) -> None:
     handler.end_headers()
 
 
+def then_closes(handler: BaseHTTPRequestHandler) -> None:
+    """Answers well, and closes the connection without a word about that."""
+    handler.send_response(204)
+    handler.end_headers()
+    handler.close_connection = True
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     """Answers well, with far too much behind it."""
     handler.send_response(200)

@@ -88,7 +88,7 @@ def _leaving(connection: Connection, rows: list[Row], now: float, ahead: int, by
     leaving = [one for one in found if _is_soon(*one, now + ahead)]
     gone = {key_of(row) for row, _ in leaving}
     values = {"state": "exported", "at": text_of(now), "next_at": None, "detail": f"by {by}" if by else ""}
-    deliveries.change_waiting(connection, list(gone), **values)
+    deliveries.change_all(connection, list(gone), deliveries.WAITING, **values)
     turn_back(connection, [one for one in found if key_of(one[0]) not in gone], now)
     return leaving
 

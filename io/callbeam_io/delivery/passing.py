@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from callbeam_io.delivery.facts import facts_of
 from callbeam_io.delivery.gate import EXPIRED, LATER, WITHDRAWN, Verdict, judge
 from callbeam_io.delivery.moments import text_of
-from callbeam_io.store.deliveries import Key, change_waiting, key_of
+from callbeam_io.store.deliveries import WAITING, Key, change_all, key_of
 
 Row = dict[str, Any]
 Judged = tuple[Row, Verdict]
@@ -30,7 +30,7 @@ def turn_back(connection: Connection, refused: Iterable[Judged], now: float) -> 
         if values:
             groups.setdefault(tuple(values.items()), []).append(key_of(row))
     for values_of, keys in groups.items():
-        change_waiting(connection, keys, **dict(values_of))
+        change_all(connection, keys, WAITING, **dict(values_of))
 
 
 def _values(verdict: Verdict, now: float) -> dict[str, str | None]:

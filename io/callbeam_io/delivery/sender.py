@@ -4,52 +4,39 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, Final
-
-from sqlalchemy import func
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Final
 
 from callbeam_io.delivery import rate as rates
 from callbeam_io.delivery import webhook
+from callbeam_io.delivery.calls import Lines
+from callbeam_io.delivery.claims import Ended, Row, claim, note
 from callbeam_io.delivery.facts import horizon, is_paused
-from callbeam_io.delivery.gate import GO
 from callbeam_io.delivery.moments import text_of
-from callbeam_io.delivery.passing import judged, turn_back
 from callbeam_io.delivery.rate import BUCKET, RATE, bucket_of, rate_of
-from callbeam_io.delivery.webhook import (
-    AGAIN,
-    SENT,
-    WEBHOOK,
-    Answer,
-    Post,
-    Webhook,
-    message_of,
-    signing_webhook,
-)
+from callbeam_io.delivery.webhook import WEBHOOK, Post, Webhook, message_of, signing_webhook
 from callbeam_io.sealing import NoKey
 from callbeam_io.store import deliveries, locks
-from callbeam_io.store.deliveries import WAITING, key_of
 from callbeam_io.store.store import Store
 from transforms.errors import StoreError
 
-ATTEMPTS: Final = 12
-"""After so many a delivery has failed: about three hours with the waits between them."""
 LOCK: Final = "deliveries"
-_LEASE: Final = 60
-"""Seconds for which nobody else sends what one process is about to: longer than a call can take."""
-_FIRST_WAIT, _LONGEST_WAIT = 5.0, 3600.0
-_WORKERS: Final = 8
+_WORKERS: Final = 32
+_MOST: Final = 500
+"""Deliveries that are claimed at a time."""
+_FRESH: Final = 1.0
+"""Seconds for which what the gate said holds: whoever says no later than that is not contacted any more."""
+_NOTED_EVERY: Final = 0.3
 _EVERY: Final = 0.5
 _STANDBY: Final = 2.0
 """Seconds between looks whether the process that sends is gone."""
 _SHARE: Final = 20
 """Looking for withdrawals takes at most one part in so many of the time."""
 _LOG: Final = logging.getLogger(__name__)
-Row = dict[str, Any]
 
 
 class Sender:
@@ -61,19 +48,23 @@ class Sender:
     Args:
         store: of the deliveries.
         clock: seconds since 1970.
-        post: sends one message.
+        post: sends one message; None: by the webhook, over connections that are kept.
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], float] = time.time, post: Post = webhook.post
+        self, store: Store, clock: Callable[[], float] = time.time, post: Post | None = None
     ) -> None:
-        self._store, self._clock, self._post = store, clock, post
+        self._store, self._clock, self._lines = store, clock, Lines()
+        self._post = post or partial(webhook.post, over=self._lines.call)
         self._lock: locks.RunLock | None = None
         self._pool = ThreadPoolExecutor(_WORKERS, "deliver")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._swept, self._sweep_took = -math.inf, 0.0
         self._trouble = ""
+        self._reach = _WORKERS
+        self._under_way: set[Future[Ended]] = set()
+        self._ended: list[Ended] = []
 
     def start(self) -> None:
         """Goes on step after step on a thread of its own."""
@@ -86,6 +77,7 @@ class Sender:
         if self._thread is not None:
             self._thread.join()
         self._pool.shutdown()
+        self._lines.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -115,6 +107,8 @@ class Sender:
         """
         if not self.has_lock():
             return 0
+        if self._under_way or self._ended:
+            return self._collect()
         now = self._clock()
         self._sweep(now)
         with self._store.reading() as connection:
@@ -129,17 +123,42 @@ class Sender:
         bucket = bucket_of(found.get(BUCKET), now).at_moment(now, rate_of(found.get(RATE)))
         if bucket.tokens < 1 and found.get(BUCKET):
             return 0  # it fills by itself
-        claimed = self._claim(now, bucket)
-        sent = 0
-        calls = [self._pool.submit(self._call, hook, row) for row in claimed]
-        for call in as_completed(
-            calls
-        ):  # written here, one after the other: threads would wait for each other
-            sent += self._note(*call.result())
+        self._send(hook, claim(self._store, now, bucket, self._reach))
+        return self._collect()
+
+    def _send(self, hook: Webhook, rows: list[Row]) -> None:
+        """Begins to send what was claimed."""
+        until = time.monotonic() + _FRESH
+        self._under_way |= {self._pool.submit(self._call, hook, row, until) for row in rows}
+
+    def _call(self, hook: Webhook, row: Row, until: float) -> Ended:
+        """Sends one; not where what the gate said of it is no longer new."""
+        if time.monotonic() >= until or self._stop.is_set():
+            return row, None
+        return row, self._post(hook, message_of(row), self._clock())
+
+    def _collect(self) -> int:
+        """Waits for what is under way and writes down what became of it; gives how many were sent.
+
+        What cannot be written down as the store is away is kept for the next time.
+        """
+        begun, sent, tried, untried = time.monotonic(), 0, 0, 0
+        while self._under_way or self._ended:
+            done, self._under_way = wait(self._under_way, timeout=_NOTED_EVERY)
+            self._ended += [call.result() for call in done]
+            sent += note(self._store, self._ended, self._clock())
+            given_back = sum(answer is None for _, answer in self._ended)
+            tried, untried = tried + len(self._ended) - given_back, untried + given_back
+            self._ended = []
+        self._learn(time.monotonic() - begun, tried, untried)
         return sent
 
-    def _call(self, hook: Webhook, row: Row) -> tuple[Row, Answer]:
-        return row, self._post(hook, message_of(row), self._clock())
+    def _learn(self, took: float, tried: int, untried: int) -> None:
+        """As many are claimed at a time as can be sent while what the gate said of them is new."""
+        if untried:
+            self._reach = max(tried, _WORKERS)
+        elif tried >= self._reach and took < _FRESH / 2:
+            self._reach = min(self._reach * 2, _MOST)
 
     def has_lock(self) -> bool:
         """Whether this process is the store's sender, or becomes it now."""
@@ -160,40 +179,4 @@ class Sender:
         deliveries.withdraw_unwelcome(self._store, text_of(now), until)
         self._swept = time.monotonic()
         self._sweep_took = self._swept - begun
-
-    def _claim(self, now: float, bucket: rates.Bucket) -> list[Row]:
-        """What may be sent at this moment, with its attempt counted; the others get what the gate says."""
-        wanted = min(int(bucket.tokens), _WORKERS)
-        with self._store.writing() as connection:
-            found = judged(connection, deliveries.due(connection, text_of(now), wanted), now)
-            going = [row for row, verdict in found if verdict.state == GO]
-            claimed = {
-                "attempts": func.coalesce(deliveries.DELIVERIES.c.attempts, 0) + 1,
-                "next_at": text_of(now + _LEASE),
-            }
-            deliveries.change_waiting(connection, [key_of(row) for row in going], **claimed)
-            turn_back(connection, [one for one in found if one[1].state != GO], now)
-            rates.keep(connection, bucket.without(len(going)))
-        return [{**row, "attempts": (row["attempts"] or 0) + 1} for row in going]
-
-    def _note(self, row: Row, answer: Answer) -> int:
-        """Writes down what became of a delivery; gives 1 where it was sent."""
-        now = self._clock()
-        states: tuple[str, ...] = (WAITING,)
-        if answer.state == SENT:
-            states = ()  # it has gone, even where somebody withdrew it meanwhile
-            values: Row = {"state": "sent", "at": text_of(now), "next_at": None, "detail": answer.detail}
-        elif answer.state == AGAIN and row["attempts"] < ATTEMPTS:
-            wait = max(answer.wait, backoff(row["attempts"]))
-            values = {"next_at": text_of(math.ceil(now + wait)), "detail": answer.detail}
-        else:
-            values = {"state": "failed", "at": text_of(now), "next_at": None, "detail": answer.detail}
-        with self._store.writing() as connection:
-            deliveries.change(connection, key_of(row), *states, **values)
-        return int(answer.state == SENT)
-
-
-def backoff(attempts: int) -> float:
-    """Seconds until the next attempt: doubling from 5 s to an hour, the last half of it at random."""
-    whole = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-    return whole * random.uniform(0.5, 1.0)
+        self._lines.tidy()

@@ -148,6 +148,7 @@ class Answer(NamedTuple):
 
 
 Post = Callable[[Webhook, Message, float], Answer]
+Call = Callable[[Target, bytes, Mapping[str, str], Resolve], Reply]
 
 
 def message_of(row: Mapping[str, Any]) -> Message:
@@ -194,7 +195,7 @@ def signature(secret: str, body: bytes, now: float) -> str:
     return f"t={moment},v1={digest}"
 
 
-def post(hook: Webhook, message: Message, now: float, resolve: Resolve = lookup) -> Answer:
+def post(hook: Webhook, message: Message, now: float, resolve: Resolve = lookup, over: Call = call) -> Answer:
     """Sends a message once; never raises for what the network or the receiver does.
 
     Args:
@@ -202,6 +203,7 @@ def post(hook: Webhook, message: Message, now: float, resolve: Resolve = lookup)
         message: what.
         now: seconds since 1970, signed with it.
         resolve: asks for the host's addresses.
+        over: makes the call: on a connection of its own, or on one that is kept (`calls.Lines.call`).
     """
     headers = {
         "Content-Type": "application/json",
@@ -210,7 +212,7 @@ def post(hook: Webhook, message: Message, now: float, resolve: Resolve = lookup)
         SIGNATURE: signature(hook.secret, message.body, now),
     }
     try:
-        return meaning(call(hook.target(), message.body, headers, resolve))
+        return meaning(over(hook.target(), message.body, headers, resolve))
     except (OptionError, Forbidden) as error:
         return Answer(AGAIN, str(error))
     except OSError as error:

@@ -59,19 +59,12 @@ def due(
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def change(connection: Connection, key: Key, *states: str, **values: Any) -> bool:
-    """Sets columns of one delivery if its state is among ``states`` (none: whatever it is); whether it was."""
-    wanted = [DELIVERIES.c[name] == value for name, value in zip(KEY, key, strict=True)]
-    if states:
-        wanted.append(DELIVERIES.c.state.in_(states))
-    return connection.execute(update(DELIVERIES).where(*wanted).values(**values)).rowcount > 0
-
-
-def change_waiting(connection: Connection, keys: Sequence[Key], **values: Any) -> None:
-    """Sets columns of many deliveries at once, of those that still wait."""
+def change_all(connection: Connection, keys: Sequence[Key], *states: str, **values: Any) -> None:
+    """Sets columns of many deliveries at once, of those whose state is among ``states`` (none: of all)."""
     if keys:
-        named = tuple_(*(DELIVERIES.c[name] for name in KEY)).in_(keys)
-        connection.execute(update(DELIVERIES).where(named, DELIVERIES.c.state == WAITING).values(**values))
+        wanted = [tuple_(*(DELIVERIES.c[name] for name in KEY)).in_(keys)]
+        wanted += [DELIVERIES.c.state.in_(states)] if states else []
+        connection.execute(update(DELIVERIES).where(*wanted).values(**values))
 
 
 def expire(store: StoreBase, now: str) -> int:
