@@ -143,7 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return WRONG
         args.run(args)
     except RequestError as error:
-        print(f"callbeam: {error}", file=sys.stderr)
+        for one in (error, *getattr(error, "others", ())):
+            print(f"callbeam: {one}", file=sys.stderr)
         return WRONG
     except CallbeamError as error:
         print(f"callbeam: {error}", file=sys.stderr)

@@ -127,6 +127,40 @@ def test_what_is_refused_and_where(rule, path):
     assert str(problem.value).startswith(path)
 
 
+def test_all_that_is_wrong_is_told_at_once():
+    wrong = with_condition(value="x", window="7", where={"hour": [24, 25], "colour": ["red"]})
+    wrong |= {"priority": 1.5, "control_share": 2, "colour": 1}
+    wrong["offer"] = {"code": "", "expires_after": "soon", "goal": {"weekday": [7]}}
+    wrong["limits"] = {"repeat": "often", "cooldown": "-1s", "max_total": 0}
+    with pytest.raises(RuleProblem) as problem:
+        parse_rules([wrong])
+    assert {p.path for p in problem.value.all} == {
+        "colour", "priority", "control_share", "offer.code", "offer.expires_after", "offer.goal.weekday[0]",
+        "limits.repeat", "limits.cooldown", "limits.max_total", "when.rules[1].value", "when.rules[1].window",
+        "when.rules[1].where.hour[0]", "when.rules[1].where.hour[1]", "when.rules[1].where.colour",
+    }  # fmt: skip
+    assert all("of rule 1 (Some rule)" in str(p) for p in problem.value.all)
+    with pytest.raises(RuleProblem) as problem:
+        parse_rule(
+            a_rule(name="!", limits={"repeat": "always"}, valid_from="2026-02-01", valid_to="2026-01-01")
+        )
+    assert [p.path for p in problem.value.all] == ["name", "limits.cooldown", "valid_to"]
+    with pytest.raises(RuleProblem) as problem:
+        parse_rule({f"key{k}": 1 for k in range(1000)})
+    assert len(problem.value.all) == 100
+
+
+def test_all_that_a_run_cannot_decide_is_told_at_once():
+    conditions = [{**CONDITION, "window": w, "where": {"region": ["XX"]}} for w in ("90s", "2h")]
+    rule = parse_rule(a_rule(*conditions, offer={"code": "X", "goal": {"tag": ["Nothing"]}}))
+    with pytest.raises(RuleProblem) as problem:
+        check_rule(rule, 60, Names(tags=["Health"], regions=["US"]), history=3600)
+    assert [p.path for p in problem.value.all] == [
+        "when.rules[0].window", "when.rules[0].where.region", "when.rules[1].window", "when.rules[1].where.region",
+        "offer.goal.tag",
+    ]  # fmt: skip
+
+
 def test_as_deep_and_as_many_as_may_be():
     assert len(list(conditions(parse_rule(a_rule(nested(5))).when))) == 1
     assert len(list(conditions(parse_rule(a_rule(*[CONDITION] * 50)).when))) == 50

@@ -164,7 +164,12 @@ def test_rules_are_checked_saved_and_switched(world: World) -> None:
     wrong = {**rule, "when": {"combinator": "and", "rules": [{"field": "miles"}]}}
     problems = call(world, "POST", "/rules/check", json={"definition": wrong}).json["problems"]
     assert problems[0]["path"].startswith("when.rules[0]")
-    assert call(world, "POST", "/rules", json={"definition": wrong}).status_code == 422
+    refused = call(world, "POST", "/rules", json={"definition": wrong})
+    assert refused.status_code == 422
+    wrong = {**rule, "offer": {}, "limits": {"cooldown": "x", "max_total": 0}}
+    refused = call(world, "POST", "/rules", json={"definition": wrong}).json["error"]["details"]["json"]
+    paths = ("offer.code", "limits.cooldown", "limits.max_total")
+    assert set(refused) == {f"definition.{path}" for path in paths}
     made = call(world, "POST", "/rules", json={"definition": rule, "base": 0})
     assert (made.status_code, made.json) == (201, {"rule_id": "spends-a-lot", "version": 1})
     again = call(world, "POST", "/rules", json={"definition": rule, "base": 0})

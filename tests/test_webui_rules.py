@@ -215,6 +215,14 @@ def said_beside(page: str, path: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
+def test_every_field_that_is_wrong_has_its_error_at_once(world: World) -> None:
+    wrong = {"code": "", "expires": "0", "max_total": "0", "cooldown": "-1"}
+    page = sent(world, "/rules/new?recipe=long-distance-package", "save", **wrong)
+    assert page.status_code == 422
+    for path in ("offer.code", "offer.expires_after", "limits.cooldown", "limits.max_total"):
+        assert said_beside(page.text, path), path
+
+
 def test_errors_stand_beside_their_fields(world: World) -> None:
     page = sent(world, "/rules/new", "save", n__0__0__value="many", priority="x", control_share="200")
     assert page.status_code == 422
@@ -252,7 +260,11 @@ def test_each_save_is_a_version_with_its_sentence(world: World) -> None:
     assert second["created_by"] == "analyst" and "at least 3 calls or messages" in second["sentence"]
     assert "at least 2 calls or messages" in first["sentence"]
     shown = world.get("/rules/evening-food").text
-    assert "2 versions" in shown and "at least 2 calls or messages" in shown and "at least 3 calls or messages" in shown
+    assert (
+        "2 versions" in shown
+        and "at least 2 calls or messages" in shown
+        and "at least 3 calls or messages" in shown
+    )
     late = sent(world, "/rules/evening-food/edit", "save", page, n__0__0__value="4")
     assert late.status_code == 409 and "analyst saved version 2" in late.text
     assert "at least 3 calls or messages" in late.text and 'value="4"' in late.text
@@ -423,6 +435,15 @@ def test_without_the_desk_pages_say_so(world: World, monkeypatch: pytest.MonkeyP
     assert world.get("/rules", "analyst").status_code == 200
 
 
-def test_a_name_that_is_a_page_is_refused(world: World) -> None:
-    page = sent(world, "/rules/new?recipe=long-distance-package", "save", name="New!")
-    assert page.status_code == 422 and "kept free" in said_beside(page.text, "name")
+@pytest.mark.parametrize("name", ["New!", "Count"])
+def test_a_rule_with_the_name_of_a_page_has_one_too(world: World, name: str) -> None:
+    answer = sent(world, "/rules/new?recipe=long-distance-package", "save", name=name)
+    page = answer.headers["Location"]
+    assert answer.status_code == 302 and page == f"/rules/~{name.lower().strip('!')}"
+    assert f"<h1>{name}</h1>" in world.get(page, "analyst").text
+    assert world.get(f"{page}.json", "analyst").json[0]["name"] == name
+    assert (
+        name in world.get(f"{page}/edit", "analyst").text and name in world.get(f"{page}/on", "analyst").text
+    )
+    assert f'href="{page}"' in world.get("/rules", "analyst").text
+    assert "<h1>New rule</h1>" in world.get("/rules/new", "analyst").text

@@ -41,6 +41,7 @@ from webui import (
     promotions,
     records,
     rejects,
+    rule_address,
     rule_builder,
     rule_page,
     rules,
@@ -124,6 +125,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     errors.install(app)
     layout.install(app, [line for page in PAGES for line in getattr(page, "NAV", ())])
     app.jinja_env.globals.update(drill_url=records.drill_url, promotions_paused=pause.paused)
+    rule_address.install(app)
     for page in PAGES:
         app.register_blueprint(page.bp)
     api.install(app)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -45,8 +46,14 @@ def error_json(status: int, message: str, details: Any = None) -> Response:
 
 def field_error(field: str, message: str) -> HTTPException:
     """What is raised where one thing in the body of a request to the API cannot be."""
-    error = UnprocessableEntity(message)
-    error.data = {"messages": {"json": {field: [message]}}}  # type: ignore[attr-defined]
+    return field_errors({field: message})
+
+
+def field_errors(messages: Mapping[str, str]) -> HTTPException:
+    """The same for several things; the first of them is the message of the whole."""
+    error = UnprocessableEntity(next(iter(messages.values())))
+    details = {"json": {field: [message] for field, message in messages.items()}}
+    error.data = {"messages": details}  # type: ignore[attr-defined]
     return error
 
 

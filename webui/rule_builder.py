@@ -29,8 +29,6 @@ SOON: Final = 0.3
 """Seconds that a preview waits for a first count."""
 PATIENT: Final = 60.0
 """Seconds that the Count button waits for the exact one."""
-TAKEN: Final = ("new",)
-"""Ids of rules whose page would have the address of another one."""
 STRUCTURE: Final = ("add", "group", "remove", "shape", "where", "unwhere", "json")
 
 
@@ -41,7 +39,7 @@ def new() -> ResponseReturnValue:
     return _answer(None)
 
 
-@bp.route("/rules/<rule_id>/edit", methods=["GET", "POST"])
+@bp.route("/rules/<rule:rule_id>/edit", methods=["GET", "POST"])
 @required(ANALYST)
 def edit(rule_id: str) -> ResponseReturnValue:
     """A rule that is there; what is saved becomes its next version."""
@@ -190,9 +188,6 @@ def _saved(draft: Draft, op: str) -> ResponseReturnValue:
     checked = draft.judge()
     row = draft.row
     if not checked["ok"]:
-        return _page(draft, 422)
-    if checked["rule_id"] in TAKEN:
-        draft.taken("name", "another name: this one is kept free for a page")
         return _page(draft, 422)
     if row is not None and checked["rule_id"] != row["rule_id"] and op != "save_new":
         draft.renamed = checked["rule_id"]

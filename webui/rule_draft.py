@@ -51,11 +51,6 @@ class Draft:
         self._judged = desk().check(self.definition)
         return self._judged
 
-    def taken(self, path: str, wanted: str) -> None:
-        """Adds a problem to what the page shows."""
-        problem = {"path": path, "message": f"is missing; expected {wanted}"}
-        self._judged = {"problems": [problem]}
-
     @cached_property
     def counted(self) -> dict[str, Any]:
         """The desk's check of the rule with a name and an offer, so that its conditions can be tried before."""

@@ -28,7 +28,7 @@ SHOWN: Final = 60
 SPANS: Final = {"last hour": timedelta(hours=1), "last day": timedelta(days=1)}
 
 
-@bp.route("/rules/<rule_id>", methods=["GET", "POST"])
+@bp.route("/rules/<rule:rule_id>", methods=["GET", "POST"])
 @required(ANALYST)
 def page(rule_id: str) -> ResponseReturnValue:
     """The page; the field ``do`` switches the rule off or changes its priority."""
@@ -89,7 +89,7 @@ def _activations(rule_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["run_id"], row["active_from"]), reverse=True)[:SHOWN]
 
 
-@bp.get("/figures/rules/<rule_id>")
+@bp.get("/figures/rules/<rule:rule_id>")
 @required(ANALYST)
 def figures(rule_id: str) -> ResponseReturnValue:
     """The chart of the page."""
@@ -98,14 +98,14 @@ def figures(rule_id: str) -> ResponseReturnValue:
     return jsonify(status=services().pulse.status().as_json(), figures=news(drawn))
 
 
-@bp.get("/rules/<rule_id>.json")
+@bp.get("/rules/<rule:rule_id>.json")
 @required(ANALYST)
 def as_json(rule_id: str) -> Response:
     """The rule as a rules file."""
     return rules_file(rule_id, [saved.definition_of(row_of(rule_id))])
 
 
-@bp.route("/rules/<rule_id>/on", methods=["GET", "POST"])
+@bp.route("/rules/<rule:rule_id>/on", methods=["GET", "POST"])
 @required(ANALYST)
 def on(rule_id: str) -> ResponseReturnValue:
     """Asks for whom the rule is to be switched on, and does it."""

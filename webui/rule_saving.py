@@ -14,7 +14,7 @@ from callbeam_io.store.rules import RuleDraft as RuleDraft
 from callbeam_io.store.web_queries import RequestError
 from webui.desk import desk
 from webui.roles import log
-from webui.rule_words import plain
+from webui.rule_words import listed
 from webui.services import store
 
 Row = dict[str, Any]
@@ -75,8 +75,7 @@ def _sound(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     """The check of a rule; RequestError where it cannot be decided: what a run would switch off again at once."""
     checked = desk().check(definition)
     if not checked["ok"]:
-        first = checked["problems"][0]
-        raise RequestError(f"{first['path']}: {plain(first['message'])}")
+        raise RequestError(listed(checked["problems"]))
     return checked
 
 

@@ -38,6 +38,15 @@ def plain(message: str) -> str:
     return f"{what.removeprefix('is ')} will not do: enter {wanted}."
 
 
+def listed(problems: Iterable[Mapping[str, str]]) -> str:
+    """Problems with their paths, one after the other.
+
+    >>> listed([{"path": "priority", "message": 'is "x"; expected a whole number'}])
+    'priority: "x" will not do: enter a whole number.'
+    """
+    return " ".join(f"{p['path']}: {plain(p['message'])}" for p in problems)
+
+
 def slot(path: str) -> str:
     """The id of the element in which the page says what is wrong at a path.
 

@@ -138,9 +138,8 @@ def _imported() -> ResponseReturnValue:
         for definition in definitions:
             checked = desk().check(definition)
             if not checked["ok"]:
-                first = checked["problems"][0]
                 name = definition.get("name") or "a rule without a name"
-                raise ValueError(f"{name}: {first['path']}: {rule_words.plain(first['message'])}")
+                raise ValueError(f"{name}: {rule_words.listed(checked['problems'])}")
             drafts.append(draft_of(checked, False, None))
         rule_saving.save(_distinct(drafts))
     except (ValueError, RuleConflict) as error:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from transforms.columns.windows import parse_duration
 from transforms.errors import OptionError
-from transforms.rules.problems import RuleProblem, join, refuse
+from transforms.rules.problems import Problems, RuleProblem, join, refuse
 
 Schema = dict[str, Any]
 MAX_DURATION: Final = 3660 * 86400
@@ -27,7 +27,7 @@ class Kind(ABC):
     """What may stand at a place in a rule."""
 
     def read(self, value: object, path: str) -> Any:
-        """The value as callbeam keeps it; `RuleProblem` with this path where it cannot be."""
+        """The value as callbeam keeps it; `RuleProblem` with this path where it cannot be, and with all others."""
         return self._read(value, path)
 
     def schema(self) -> Schema:
@@ -137,14 +137,7 @@ class Duration(Kind):
     def _read(self, value: object, path: str) -> int | None:
         if self.or_all and value == "all":
             return None
-        try:
-            seconds = (
-                parse_duration(value)
-                if isinstance(value, str) and re.search(_DURATION_PATTERN, value)
-                else -1
-            )
-        except OptionError:
-            seconds = -1
+        seconds = _seconds(value)
         if not self.least <= seconds <= MAX_DURATION:
             also = " or all" if self.or_all else ""
             raise refuse(value, path, f"a length of time such as 90s, 2h or 30d, from {self.least}s{also}")
@@ -205,7 +198,12 @@ class ListOf(Kind):
     def _read(self, value: object, path: str) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple) or not 1 <= len(value) <= self.longest:
             raise refuse(value, path, f"a list of 1 to {self.longest} values")
-        return tuple(self.kind.read(v, f"{path}[{k}]") for k, v in enumerate(value))
+        found, problems = [], Problems()
+        for k, one in enumerate(value):
+            with problems.of_part():
+                found.append(self.kind.read(one, f"{path}[{k}]"))
+        problems.tell()
+        return tuple(found)
 
     def _schema(self) -> Schema:
         return {"type": "array", "items": self.kind.schema(), "minItems": 1, "maxItems": self.longest}
@@ -244,16 +242,22 @@ class Shape(Kind):
     def _read(self, value: object, path: str) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise refuse(value, path, "an object { … }")
+        found, problems = {}, Problems()
         for key in value:
-            if key not in self.entries:
-                known = ", ".join(k for k, (_, default) in self.entries.items() if default is not IGNORED)
-                raise RuleProblem(join(path, str(key)), "is not known here", f"one of {known}")
-        found = {}
+            with problems.of_part():
+                self._check_known(key, path)
         for key, (kind, default) in self.entries.items():
-            if key not in value and default is REQUIRED:
-                raise RuleProblem(join(path, key), "is missing")
-            found[key] = kind.read(value[key], join(path, key)) if key in value else default
+            with problems.of_part():
+                if key not in value and default is REQUIRED:
+                    raise RuleProblem(join(path, key), "is missing")
+                found[key] = kind.read(value[key], join(path, key)) if key in value else default
+        problems.tell()
         return {k: v for k, v in found.items() if self.entries[k][1] is not IGNORED}
+
+    def _check_known(self, key: object, path: str) -> None:
+        if key not in self.entries:
+            known = ", ".join(k for k, (_, default) in self.entries.items() if default is not IGNORED)
+            raise RuleProblem(join(path, str(key)), "is not known here", f"one of {known}")
 
     def _schema(self) -> Schema:
         return {

@@ -24,7 +24,7 @@ from transforms.rules.kinds import (
     Text,
 )
 from transforms.rules.language import FIELDS, Condition, Group, Limits, Offer, Rule, Where
-from transforms.rules.problems import RuleProblem, duration_text, instant_text, join, refuse
+from transforms.rules.problems import Problems, RuleProblem, duration_text, instant_text, join, refuse
 
 _ID: Final = (Text(least=0), IGNORED)  # react-querybuilder gives each node one
 _COUNT: Final = Maybe(Number(whole=True, low=1))
@@ -68,8 +68,12 @@ class _Tree(Kind):
         children = found["rules"]
         if not isinstance(children, list | tuple) or not children:
             raise refuse(children, f"{path}.rules", "a list of at least one condition or group")
-        nodes = tuple(self._node(c, f"{path}.rules[{k}]", depth) for k, c in enumerate(children))
-        return Group(found["combinator"], nodes, found["not"])
+        nodes, problems = [], Problems()
+        for k, child in enumerate(children):
+            with problems.of_part():
+                nodes.append(self._node(child, f"{path}.rules[{k}]", depth))
+        problems.tell()
+        return Group(found["combinator"], tuple(nodes), found["not"])
 
     def _node(self, value: object, path: str, depth: int) -> Condition | Group:
         if isinstance(value, Mapping) and ("rules" in value or "combinator" in value):
@@ -165,7 +169,7 @@ def parse_rule(value: object) -> Rule:
     """One rule from its JSON object (a mapping).
 
     Raises:
-        RuleProblem: with the path of what is wrong.
+        RuleProblem: with the path of what is wrong, and with everything else that is.
     """
     found = rule_shape().read(value, "")
     offer, limits = found.pop("offer"), found.pop("limits")
@@ -177,14 +181,18 @@ def parse_rule(value: object) -> Rule:
 
 def _check_whole(rule: Rule) -> None:
     """What no single value shows."""
-    if not rule.rule_id:
-        raise refuse(rule.name, "name", "a name with a letter a-z or a digit in it")
-    if rule.limits.repeat == "always" and rule.limits.cooldown < lang.LEAST_ALWAYS_COOLDOWN:
-        raise refuse(duration_text(rule.limits.cooldown), "limits.cooldown", "at least 1h with repeat always")
-    if rule.valid_from is not None and rule.valid_to is not None and rule.valid_from >= rule.valid_to:
-        raise refuse(
-            instant_text(rule.valid_to), "valid_to", f"a moment after {instant_text(rule.valid_from)}"
-        )
+    problems, limits = Problems(), rule.limits
+    with problems.of_part():
+        if not rule.rule_id:
+            raise refuse(rule.name, "name", "a name with a letter a-z or a digit in it")
+    with problems.of_part():
+        if limits.repeat == "always" and limits.cooldown < lang.LEAST_ALWAYS_COOLDOWN:
+            raise refuse(duration_text(limits.cooldown), "limits.cooldown", "at least 1h with repeat always")
+    with problems.of_part():
+        if rule.valid_from is not None and rule.valid_to is not None and rule.valid_from >= rule.valid_to:
+            after = f"a moment after {instant_text(rule.valid_from)}"
+            raise refuse(instant_text(rule.valid_to), "valid_to", after)
+    problems.tell()
 
 
 def parse_rules(source: str | bytes | Sequence[object]) -> list[Rule]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,6 +12,8 @@ from transforms.columns.windows import UNITS
 from transforms.errors import RuleError
 
 _SHOWN: Final = 60
+_MOST: Final = 100
+"""Problems of a rule that are told: more of them are nonsense."""
 
 
 class RuleProblem(RuleError):
@@ -18,18 +22,49 @@ class RuleProblem(RuleError):
     Attributes:
         path: where in the rule (``when.rules[1].field``; empty for the rule itself).
         index: position of the rule in its list, from 0.
+        said: what is wrong at the path.
+        others: what else is wrong with the rule.
     """
 
+    others: tuple[RuleProblem, ...] = ()
+
     def __init__(self, path: str, what: str, expected: str = "", todo: str = "") -> None:
-        self.path, self.index, self._what = path, 0, what
+        self.path, self.index, self.said = path, 0, what
         super().__init__(f"{path or 'rule'} {what}", expected, todo)
 
     def of_rule(self, index: int, name: object) -> RuleProblem:
         """The same problem, naming the rule of a list that it is in."""
         where = f"of rule {index + 1}" + (f" ({name[:_SHOWN]})" if isinstance(name, str) else "")
-        problem = RuleProblem(self.path, f"{where} {self._what}", self.expected, self.todo)
-        problem.index = index
+        problem = RuleProblem(self.path, f"{where} {self.said}", self.expected, self.todo)
+        problem.index, problem.others = index, tuple(other.of_rule(index, name) for other in self.others)
         return problem
+
+    @property
+    def all(self) -> tuple[RuleProblem, ...]:
+        """This problem and the others."""
+        return (self, *self.others)
+
+
+class Problems:
+    """Gathers what is wrong with the parts of a rule, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[RuleProblem] = []
+
+    @contextmanager
+    def of_part(self) -> Iterator[None]:
+        """Takes what is raised about a part, and goes on behind it."""
+        try:
+            yield
+        except RuleProblem as problem:
+            self._found += problem.all[: _MOST - len(self._found)]
+
+    def tell(self) -> None:
+        """Raises the first problem, which knows the others; nothing where there is none."""
+        if self._found:
+            first, *others = (RuleProblem(p.path, p.said, p.expected, p.todo) for p in self._found)
+            first.others = tuple(others)
+            raise first
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from callbeam_io.store.web_queries import RequestError
 from webui import rule_saving, view
 from webui.api.base import Part, choice, listed, row_of, shape, text, whole
 from webui.desk import DAYS, desk
-from webui.errors import field_error
+from webui.errors import field_error, field_errors
 from webui.roles import ANALYST, log
 from webui.services import store
 
@@ -190,8 +190,7 @@ def _right(definition: dict[str, Any]) -> dict[str, Any]:
     """A rule that the live run can decide; 422 with what is wrong where it cannot."""
     checked = desk().check(definition)
     if not checked["ok"]:
-        first = checked["problems"][0]
-        raise field_error(f"definition.{first['path']}", first["message"])
+        raise field_errors({f"definition.{p['path']}": p["message"] for p in checked["problems"]})
     return checked
 
 
