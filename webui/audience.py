@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_queries
 from callbeam_io.store.web_exports import csv_pages
-from webui import view
+from webui import spelling, view
 from webui.analysis_kinds import tag_place
 from webui.exports import csv_download
 from webui.roles import ANALYST, log, required
@@ -41,8 +41,7 @@ class Asked:
         self.period = request.args.get("period", "")
         self.where: dict[str, Any] = {}
         if self.id:
-            region = (run["options"] or {}).get("default_region")
-            self.where["subscriber"] = ("prefix", beginning(self.id, region))
+            self.where["subscriber"] = ("prefix", beginning(self.id, spelling.home_region(run)))
         if self.tags:
             self.where["tag"] = ("in", self.tags)
         if self.day is not None:

@@ -12,16 +12,17 @@ from flask_login import current_user
 from callbeam_io.store import web_consent, web_people
 from callbeam_io.store.consent import ConsentFile, read_consent
 from callbeam_io.store.web_queries import RequestError
-from webui import uploads, view, words
+from webui import spelling, uploads, view, words
 from webui.layout import NavItem
 from webui.moments import contact_time, record_time
 from webui.roles import ADMIN, log, required
-from webui.services import services, store
-from webui.subscribers import people_of
+from webui.services import store
+from webui.subscribers import reach
 
 bp = Blueprint("consent", __name__)
 NAV = [NavItem("People", "Consent", "person-check", "consent.consent", ADMIN, place=40)]
 SHOWN: Final = 20
+UNKNOWN: Final = "Nobody is spelled so. Write it with + and the code of its country."
 DEEDS: Final = {"opt_in": "opted in", "opt_out": "opted out", "suppress": "suppressed"}
 
 
@@ -44,7 +45,9 @@ def _done(do: str) -> ResponseReturnValue:
     typed, said = request.form.get("number", "").strip(), request.form.get("source", "").strip()
     if not typed:
         return _page(errors={"number": "Enter a number."})
-    number = words.spelled(typed, region())
+    number = spelling.subscriber_of(typed, view.chosen_run())
+    if spelling.is_doubtful(number, view.chosen_run()):
+        return _page(errors={"number": UNKNOWN})
     record(number, do, said)
     flash(f"{words.phone(number)} is {DEEDS[do]} now.", "success")
     return redirect(url_for("consent.consent", number=number))
@@ -60,22 +63,15 @@ def record(number: str, do: str, said: str) -> None:
     log(DEEDS[do], number, {"from": at, "source": source})
 
 
-def region() -> str | None:
-    """The region of numbers that are typed without their country."""
-    run = view.chosen_run()
-    return None if run is None else (run["options"] or {}).get("default_region")
-
-
 def _page(errors: dict[str, str] | None = None, **more: Any) -> ResponseReturnValue:
     run, opened = view.chosen_run(), store()
-    kept, at = services().cache, contact_time(run)
+    at = contact_time(run)
     typed = request.args.get("number", "").strip()
-    number = words.spelled(typed, region()) if typed else ""
+    number = spelling.subscriber_of(typed, run) if typed else ""
     return (
         render_template(
             "consent.html",
-            contactable=kept.soon("reach", 2, lambda: web_people.count_contactable(opened, at)),
-            people=None if run is None else people_of(run["run_id"]).count(),
+            reached=(web_people.count_contactable(opened, at), None) if run is None else reach(run, 2),
             number=number,
             contact=web_people.contacts(opened, [number], at)[number] if number else None,
             history=web_people.contact_history(opened, number) if number else [],
@@ -137,13 +133,13 @@ def _read(token: str) -> ConsentFile:
     path = uploads.kept(token)
     if path is None:
         abort(404)
-    home = region()
+    run = view.chosen_run()
 
     def normalise(numbers: pl.Series) -> pl.Series:
         """Numbers that are spelled as in the store stay; the few others are read one by one."""
         plain = numbers.str.contains(r"^\+[0-9]{6,15}$")
         others = numbers.filter(~plain).drop_nulls().unique().to_list()
-        return numbers.replace({n: words.spelled(n, home) for n in others})
+        return numbers.replace(spelling.subscribers_of(others, run))
 
     return read_consent(path, normalise)
 
@@ -155,5 +151,6 @@ def _shown(found: ConsentFile) -> dict[str, Any]:
         "first": rows.head(SHOWN).to_dicts(),
         "yes": int(rows["opted_in"].sum()),
         "no": rows.height - int(rows["opted_in"].sum()),
+        "doubtful": int(rows["subscriber"].str.contains(r"^[0-9 ()./-]{7,}$").sum()),
         "rejected": found.rejected[:SHOWN],
     }

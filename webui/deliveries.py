@@ -54,10 +54,14 @@ def deliveries() -> ResponseReturnValue:
     rows = kept.page(store(), where, PAGE + 1, _before())
     older = {f"before_{n}": rows[PAGE - 1][n] for n in _PLACE} if len(rows) > PAGE else None
     counts = cached("deliveries", 1, lambda: kept.counts(store()))
+    narrowed = {name: value for name, value in where.items() if name != "state"}
+    of = cached(("deliveries", repr(narrowed)), 1, lambda: kept.counts(store(), narrowed))
     return render_template(
         "deliveries.html",
         states=STATES,
         counts=counts,
+        of=of,
+        total=of.get(where["state"], 0) if "state" in where else sum(of.values()),
         rows=rows[:PAGE],
         older=older,
         where=where,

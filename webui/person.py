@@ -9,7 +9,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_people, web_promotions
-from webui import view, words
+from webui import spelling, view, words
 from webui.consent import record
 from webui.moments import contact_time
 from webui.promotions import described, rule_names
@@ -48,7 +48,7 @@ def person(number: str) -> ResponseReturnValue:
 
 def known(run: Mapping[str, Any], number: str) -> dict[str, Any]:
     """The row of a subscriber of a run, by the number as the store spells it or in another spelling; else 404."""
-    spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
+    spelled = spelling.subscriber_of(number, run)
     rows = (web_people.person(store(), run["run_id"], n) for n in dict.fromkeys((number, spelled)))
     found = next((row for row in rows if row is not None), None)
     return found or abort(404, "This subscriber is not in the results of the run.")

@@ -42,6 +42,7 @@ def rejects() -> ResponseReturnValue:
         rows=rows[:PAGE],
         older=older,
         where=where,
+        total=sum(g["count"] for g in groups if all(g[name] == value for name, value in where.items())),
     )
 
 

@@ -15,7 +15,7 @@ from flask import Blueprint, abort, flash, make_response, redirect, render_templ
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store.web_queries import RequestError
-from webui import rule_form, rule_tree, rule_words, view, words
+from webui import rule_form, rule_tree, rule_words, spelling, view
 from webui.audience import PERIODS
 from webui.desk import DAYS, begin_count, count_of, desk, language
 from webui.reasons import reasons
@@ -168,8 +168,7 @@ def _tried(draft: Draft) -> ResponseReturnValue:
     """The rule tried on one person."""
     typed, run = request.form.get("try", "").strip(), view.chosen_run()
     draft.tried = {"typed": typed}
-    region = ((run or {}).get("options") or {}).get("default_region")
-    number = words.spelled(typed, region)
+    number = spelling.subscriber_of(typed, run)
     if not typed or not draft.counted["ok"]:
         draft.tried["error"] = "Enter a number." if not typed else "First put right what is marked."
     else:

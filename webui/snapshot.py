@@ -15,10 +15,9 @@ from webui import measures, traffic, view, words
 from webui.analysis_kinds import ANALYSES
 from webui.figures.bars import trend
 from webui.figures.style import Figure, Theme
-from webui.moments import contact_time
 from webui.promotions import described
-from webui.services import cached, services, store
-from webui.subscribers import people_of
+from webui.services import cached, store
+from webui.subscribers import reach
 
 NEWEST: Final = 8
 HOUR: Final = timedelta(hours=1)
@@ -124,7 +123,7 @@ def snapshot(run: Mapping[str, Any]) -> Snapshot:
 
 def _snapshot(run: Mapping[str, Any]) -> Snapshot:
     hour = last_hour(run)
-    reach = _reach(run)
+    able, people = reach(run, 10)
     rate = [value for _, value in _reads(run) if value is not None]
     read, rejected = run["records_read"] or 0, run["records_rejected"] or 0
     offered = hour.of(web_people.OFFERED)
@@ -136,8 +135,8 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         "rate": _rate_now(run),
         "records": words.short(read),
         "records_said": f"{words.percent(rejected, read)} rejected" if read else "none yet",
-        "reach": words.short(reach[0]),
-        "reach_said": _reach_said(*reach),
+        "reach": words.short(able),
+        "reach_said": _reach_said(able, people),
         "until": words.when(hour.until or run["watermark"], seconds=True),
     }
     return Snapshot(
@@ -146,7 +145,7 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
         [(o, hour.of(o)) for o in HELD if hour.of(o)],
-        reach[0] != 0,
+        able != 0,
         {"run": run["run_id"], "decided_from": hour.since, "decided_until": hour.until},
     )
 
@@ -162,13 +161,6 @@ def _rate_now(run: Mapping[str, Any]) -> str:
     """Records a second as the run itself said two seconds ago; nothing where it does not run."""
     rate = (run.get("live") or {}).get("rate")
     return words.DASH if rate is None or run["state"] != "running" else words.number(round(rate))
-
-
-def _reach(run: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """People who may be contacted, and subscribers; None while they are being counted."""
-    kept, at, opened = services().cache, contact_time(run), store()
-    people = kept.soon(("people", run["run_id"], "{}"), 10, people_of(run["run_id"]).count)
-    return kept.soon("reach", 10, lambda: web_people.count_contactable(opened, at)), people
 
 
 def _reach_said(contactable: int | None, people: int | None) -> str:

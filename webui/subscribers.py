@@ -9,19 +9,21 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import web_indexes, web_people, web_queries
+from callbeam_io.store.standing import Standing
 from callbeam_io.store.web_exports import csv_pages
-from webui import view, words
+from webui import spelling, view, words
 from webui.analysis_kinds import tag_place, type_place
 from webui.exports import csv_download
 from webui.layout import NavItem
 from webui.moments import contact_time
 from webui.roles import ANALYST, log, required
-from webui.services import cached, store
+from webui.services import cached, services, store
 
 bp = Blueprint("subscribers", __name__)
 NAV = [NavItem("People", "Subscribers", "people", "subscribers.subscribers", ANALYST, place=10)]
 
 PAGE: Final = 50
+MAY_CONTACT: Final = {"yes": "yes", "no": "no", "unknown": "not asked"}
 DEFAULT_SORT: Final = "-calls"
 SORTS: Final = dict.fromkeys(
     ("subscriber", "calls", "messages", "duration_s", "international", "last_seen"), True
@@ -44,7 +46,7 @@ class Asked:
         self.where: dict[str, Any] = {}
         self.chips: list[Chip] = []
         if self.q:
-            region = (run["options"] or {}).get("default_region")
+            region = spelling.home_region(run)
             self._add(
                 "q", "subscriber", ("prefix", beginning(self.q, region)), f"number begins with {self.q}"
             )
@@ -56,9 +58,20 @@ class Asked:
         self._least("min_calls", "calls", 1, lambda n: f"at least {n:,} calls")
         self._least("min_talk", "duration_s", 60, lambda n: f"talks at least {n:,} min")
         self._least("min_abroad", "international", 1, lambda n: f"at least {n:,} international")
+        self.standing = self._standing(run)
+
+    def _standing(self, run: Mapping[str, Any]) -> Standing | None:
+        value = request.args.get("contact", "")
+        if value not in MAY_CONTACT:
+            return None
+        self._chip("contact", f"may be contacted: {MAY_CONTACT[value]}")
+        return Standing(value, contact_time(run))
 
     def _add(self, parameter: str, column: str, condition: Any, text: str) -> None:
         self.where[column] = condition
+        self._chip(parameter, text)
+
+    def _chip(self, parameter: str, text: str) -> None:
         self.chips.append(
             Chip(text, view.address("subscribers.subscribers", **{parameter: None, "page": None}))
         )
@@ -94,8 +107,8 @@ def subscribers() -> ResponseReturnValue:
         return render_template("no_run.html", title="Subscribers")
     run_id, asked = run["run_id"], Asked(run)
     sort, down = view.sort_of(SORTS, DEFAULT_SORT)
-    people = people_of(run_id, asked.where)
-    total = cached(("people", run_id, repr(asked.where)), 5, people.count)
+    people = people_of(run_id, asked.where, asked.standing)
+    total = cached(count_key(people), 5, people.count)
     last = max(1, -(-total // PAGE))
     page = min(max(1, request.args.get("page", 1, type=int)), last)
     rows = people.page(sort, down, PAGE, (page - 1) * PAGE)
@@ -109,6 +122,7 @@ def subscribers() -> ResponseReturnValue:
         "last": last,
         "sort": sort,
         "down": down,
+        "may_contact": MAY_CONTACT,
         "sort_text": f"-{sort}" if down else sort,
     }
     alone = request.headers.get("HX-Target") == "grid"
@@ -120,10 +134,28 @@ def subscribers() -> ResponseReturnValue:
     return response
 
 
-def people_of(run_id: str, where: Mapping[str, Any] | None = None) -> web_people.People:
+def people_of(
+    run_id: str, where: Mapping[str, Any] | None = None, standing: Standing | None = None
+) -> web_people.People:
     """The subscribers of a run that pass some filters, found by the run's indexes where it has them."""
     indexed = cached(("indexed", run_id), 5, lambda: web_indexes.is_indexed(store(), run_id))
-    return web_people.People(store(), run_id, where or {}, indexed)
+    return web_people.People(store(), run_id, where or {}, indexed, standing)
+
+
+def count_key(people: web_people.People) -> tuple[str, ...]:
+    """Under which key how many they are is kept."""
+    return "people", people.run_id, repr(people.where), people.standing.is_ if people.standing else ""
+
+
+def reach(run: Mapping[str, Any], seconds: float) -> tuple[int | None, int | None]:
+    """How many subscribers of a run may be contacted, and how many there are; None while they are being counted."""
+    kept = services().cache
+    all_of_them = people_of(run["run_id"])
+    some = people_of(run["run_id"], standing=Standing("yes", contact_time(run)))
+    return (
+        kept.soon(count_key(some), seconds, some.count),
+        kept.soon(count_key(all_of_them), seconds, all_of_them.count),
+    )
 
 
 def _about(run: Mapping[str, Any], numbers: list[str]) -> dict[str, Any]:
@@ -147,7 +179,8 @@ def as_csv() -> Response:
     run = view.chosen_run() or abort(404)
     asked = Asked(run)
     log("subscribers exported", run["run_id"], {"filters": [c.text for c in asked.chips]})
-    return csv_download("subscribers", csv_pages(store(), "subscribers", run["run_id"], asked.where, COLUMNS))
+    pages = csv_pages(store(), "subscribers", run["run_id"], asked.where, COLUMNS, asked.standing)
+    return csv_download("subscribers", pages)
 
 
 @bp.get("/find")
@@ -156,7 +189,7 @@ def find() -> ResponseReturnValue:
     """From a number in any spelling to its page; where it is not known, to those that begin so."""
     typed, run = request.args.get("q", "").strip(), view.chosen_run()
     if run is not None and typed:
-        number = words.spelled(typed, (run["options"] or {}).get("default_region"))
+        number = spelling.subscriber_of(typed, run)
         for tried in dict.fromkeys((typed, number, beginning(typed, None))):
             if web_people.person(store(), run["run_id"], tried) is not None:
                 return redirect(url_for("person.person", number=tried))

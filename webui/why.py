@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from callbeam_io.store import web_people, web_promotions
 from callbeam_io.store.rules import list_rules
 from callbeam_io.store.web_queries import CallbeamError
-from webui import view, words
+from webui import spelling, view, words
 from webui.consent import record
 from webui.desk import desk
 from webui.moments import contact_time
@@ -36,7 +36,7 @@ def why(number: str) -> ResponseReturnValue:
     promotions = _promotions(run, number)
     known = promotions or web_people.person(store(), run["run_id"], number) is not None
     if not known and not web_people.contact_history(store(), number):
-        spelled = words.spelled(number, (run["options"] or {}).get("default_region"))
+        spelled = spelling.subscriber_of(number, run)
         if spelled != number:
             return redirect(_address(spelled))
         abort(404, "This subscriber is not in the results of the run.")

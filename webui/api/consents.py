@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 
 from callbeam_io.store import web_people
 from callbeam_io.store.web_queries import RequestError
-from webui import consent, uploads, view, words
+from webui import consent, spelling, uploads, view
 from webui.api.base import Part, listed, row_of, shape, text
 from webui.api.people import Contact, Said
 from webui.errors import field_error
@@ -70,7 +70,7 @@ def reach() -> dict[str, int]:
 @part.call("GET", "/consent/<string:number>", ADMIN, Known)
 def known(number: str) -> dict[str, Any]:
     """What one person said so far."""
-    spelled = words.spelled(number, consent.region())
+    spelled = spelling.subscriber_of(number, view.chosen_run())
     contact = web_people.contacts(store(), [spelled], contact_time(view.chosen_run()))[spelled]
     return {
         "subscriber": spelled,
@@ -82,14 +82,22 @@ def known(number: str) -> dict[str, Any]:
 @part.call("POST", "/consent", ADMIN, body=ConsentBody)
 def say(body: dict[str, Any]) -> None:
     """Records that somebody opted in or out, from the next decision on."""
-    number = words.spelled(body["subscriber"].strip(), consent.region())
-    consent.record(number, "opt_in" if body["opted_in"] else "opt_out", body["source"])
+    consent.record(_meant(body), "opt_in" if body["opted_in"] else "opt_out", body["source"])
 
 
 @part.call("POST", "/suppressed", ADMIN, body=SuppressionBody)
 def suppress(body: dict[str, Any]) -> None:
     """Puts somebody on the suppression list."""
-    consent.record(words.spelled(body["subscriber"].strip(), consent.region()), "suppress", body["reason"])
+    consent.record(_meant(body), "suppress", body["reason"])
+
+
+def _meant(body: dict[str, Any]) -> str:
+    """The subscriber of a body."""
+    run = view.chosen_run()
+    number = spelling.subscriber_of(body["subscriber"], run)
+    if spelling.is_doubtful(number, run):
+        raise field_error("subscriber", consent.UNKNOWN)
+    return number
 
 
 @part.call("POST", "/consent/list", ADMIN, Loaded, files=ListFile, query=How)

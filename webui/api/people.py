@@ -46,6 +46,7 @@ class Filters(Run):
     business_type = text("the type reached most", most=200)
     weekday = whole("best weekday, 0 is Monday", 0, 6)
     hour = whole("best hour", 0, 23)
+    contact = choice("whether they may be contacted", list(subscribers.MAY_CONTACT))
     min_calls = whole("at least so many calls", 1, 10**9)
     min_talk = whole("at least so many minutes of talk", 1, 10**9)
     min_abroad = whole("at least so many international interactions", 1, 10**9)
@@ -61,7 +62,8 @@ People = listed("Subscribers", Person, run_id=fields.String(), total=fields.Inte
 def people(asked: dict[str, Any]) -> dict[str, Any]:
     """Subscribers, filtered, sorted, page by page."""
     run = view.chosen_run() or abort(404, "There is no run with results yet.")
-    found = subscribers.people_of(run["run_id"], subscribers.Asked(run).where)
+    wanted = subscribers.Asked(run)
+    found = subscribers.people_of(run["run_id"], wanted.where, wanted.standing)
     sort, down = view.sort_of(subscribers.SORTS, subscribers.DEFAULT_SORT)
     total, limit = found.count(), asked["limit"]
     rows = found.page(sort, down, limit, (asked["page"] - 1) * limit)

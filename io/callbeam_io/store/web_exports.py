@@ -11,6 +11,7 @@ from sqlalchemy import select
 from callbeam_io.store import arrow
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.filters import Condition, beyond, conditions, order, sorting
+from callbeam_io.store.standing import Standing
 from callbeam_io.store.tables import table_named
 
 PAGE: Final = 50_000
@@ -19,7 +20,12 @@ _FORMULA: Final = r"^(?:[=@\t\r-]|\+[^0-9]|\+.*[^0-9])"
 
 
 def csv_pages(
-    store: StoreBase, table: str, run_id: str, where: Mapping[str, Condition], columns: Sequence[str]
+    store: StoreBase,
+    table: str,
+    run_id: str,
+    where: Mapping[str, Condition],
+    columns: Sequence[str],
+    standing: Standing | None = None,
 ) -> Iterator[bytes]:
     """The rows of a run in the order of the key, as lines of CSV with a header; flat memory.
 
@@ -29,12 +35,14 @@ def csv_pages(
         run_id: of the run.
         where: as of `reads.Reads.rows`.
         columns: the columns of the file.
+        standing: of subscribers, whether they may be contacted, or None: all of them.
     """
     found = table_named(table)
     keys, after = order(found, None), None
     yield (",".join(columns) + "\r\n").encode()
     while True:
         wanted = [found.c.run_id == run_id, *conditions(found, where)]
+        wanted += [] if standing is None else [standing.holds_for(found.c.subscriber)]
         wanted += [] if after is None else [beyond(keys, after)]
         statement = select(found).where(*wanted).order_by(*sorting(keys)).limit(PAGE)
         with store.reading() as connection:

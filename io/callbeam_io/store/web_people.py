@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, and_, bindparam, column, exists, func, select, text
+from sqlalchemy import Select, Table, and_, bindparam, column, exists, func, literal_column, select, text
 
 from callbeam_io.store import web_indexes
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.filters import Condition, conditions
+from callbeam_io.store.standing import Standing
 from callbeam_io.store.tables import TABLES
 
 _PEOPLE: Final = TABLES["subscribers"]
@@ -19,6 +20,8 @@ _SUPPRESSED: Final = TABLES["suppressed"]
 _PROMOTIONS: Final = TABLES["promotions"]
 OFFERED: Final = "offered"
 _LONG_BEGINNING: Final = 8
+_AT_ONCE: Final = 10_000
+"""Subscribers of one statement: engines allow so many values and more."""
 
 
 class _Columns:
@@ -37,12 +40,14 @@ class People:
         run_id: of the run.
         where: as of `reads.Reads.rows`.
         indexed: the run has the indexes of `web_indexes`.
+        standing: whether they may be contacted, or None: all of them.
     """
 
     store: StoreBase
     run_id: str
     where: Mapping[str, Condition] = field(default_factory=dict)
     indexed: bool = False
+    standing: Standing | None = None
 
     def page(self, sort: str, down: bool, limit: int, offset: int = 0) -> list[dict[str, Any]]:
         """Their rows in order: first their keys, which an index finds by itself, then the rows."""
@@ -77,6 +82,8 @@ class People:
         """A statement over these people; the run stands in it as text, as only so its own indexes are seen to fit."""
         run: Any = bindparam("run", self.run_id, literal_execute=True)
         wanted = conditions(cast(Table, _Columns), self.where)
+        if self.standing is not None:
+            wanted.append(self.standing.holds_for(literal_column("subscribers.subscriber")))
         source = text(f"subscribers{self._index(sort, used)}")
         return select(*columns).select_from(source).where(_Columns.c["run_id"] == run, *wanted)
 
@@ -84,7 +91,8 @@ class People:
         """Which index SQLite has to take: it holds none of statistics that would make it find that out."""
         if not self.indexed or self.store.engine.dialect.name != "sqlite":
             return ""
-        if self._few_by_key() or (sort == "subscriber" and not self.where):
+        by_key = sort == "subscriber" or (self.standing is not None and not sort and not used)
+        if self._few_by_key() or (by_key and not self.where):
             return ""  # the key is the best
         kind = web_indexes.KIND_OF_ORDER.get(sort) if set(self.where) <= {sort} else None
         if kind is None and {*self.where, *used, *([sort] if sort else ())} <= web_indexes.FILTERS:
@@ -107,6 +115,19 @@ def person(store: StoreBase, run_id: str, subscriber: str) -> dict[str, Any] | N
     with store.reading() as connection:
         row = connection.execute(statement).mappings().first()
     return None if row is None else dict(row)
+
+
+def known(store: StoreBase, run_id: str, subscribers: Sequence[str]) -> set[str]:
+    """Those of some subscribers who are in a run's results."""
+    found: set[str] = set()
+    for begin in range(0, len(subscribers), _AT_ONCE):
+        some = subscribers[begin : begin + _AT_ONCE]
+        wanted = select(_PEOPLE.c.subscriber).where(
+            _PEOPLE.c.run_id == run_id, _PEOPLE.c.subscriber.in_(some)
+        )
+        with store.reading() as connection:
+            found.update(connection.scalars(wanted))
+    return found
 
 
 @dataclass(frozen=True)
