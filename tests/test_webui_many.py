@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import ENGINES, fresh_url
-from webui_world import PEOPLE, World, number, seed_batch, subscriber
+from webui_world import PEOPLE, World, number, seed_batch, seed_stream, subscriber
 
 from callbeam_io.store.web_indexes import index_name, index_people, is_indexed
 from callbeam_io.store.web_people import People
-from webui import preparation
+from callbeam_io.store.web_people_columns import _ascending, read_columns
+from webui import crowd, preparation
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -30,6 +34,7 @@ FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "best_hour": st.integers(0, 23),
     "calls": st.integers(0, 130).map(lambda n: (">=", n)),
     "duration_s": st.integers(0, 12_000).map(lambda n: (">=", n)),
+    "best_weekday": st.just(("in", [1, 2, 9])),
     "subscriber": st.sampled_from([("prefix", "+1"), ("prefix", "+1202555000"), ("prefix", "+9")]),
 }
 SORTS = ["subscriber", "calls", "duration_s", "last_seen", "international", "messages"]
@@ -38,6 +43,8 @@ SORTS = ["subscriber", "calls", "duration_s", "last_seen", "international", "mes
 def passes(row: dict[str, Any], name: str, wanted: Any) -> bool:
     if not isinstance(wanted, tuple):
         return bool(row[name] == wanted)
+    if wanted[0] == "in":
+        return row[name] in wanted[1]
     return bool(row[name].startswith(wanted[1]) if wanted[0] == "prefix" else row[name] >= wanted[1])
 
 
@@ -55,11 +62,45 @@ def test_lists_are_the_same_with_and_without_indexes(
     ordered = sorted(good, key=lambda r: (r[sort], r["subscriber"]), reverse=down)
     expected = [r["subscriber"] for r in ordered[offset : offset + 7]]
     run_id = world.store.newest_run()
-    for indexed in (False, True):
-        people = People(world.store, run_id, where, indexed)
+    for indexed, columns in ((False, None), (True, None), (False, read_columns(world.store, run_id))):
+        people = People(world.store, run_id, where, indexed, columns)
         assert [r["subscriber"] for r in people.page(sort, down, 7, offset)] == expected
         assert people.count() == len(good)
-        assert sum(r["count"] for r in people.grouped(["tag", "business_type"], ["calls"])) == len(good)
+        assert people.grouped(["tag", "business_type"], ["calls"]) == grouped(good)
+
+
+def grouped(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = {"tag": row["tag"], "business_type": row["business_type"]}
+        group = found.setdefault(tuple(key.values()), {**key, "count": 0, "calls": 0})
+        group["count"], group["calls"] = group["count"] + 1, group["calls"] + row["calls"]
+    return sorted(found.values(), key=lambda g: (-g["count"], g["tag"], g["business_type"]))
+
+
+def test_a_live_run_of_many_is_listed_from_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once columns are read, pages come from them; they say so, and hold what the store holds now."""
+    monkeypatch.setattr(crowd, "MANY", 100)
+    made = World(tmp_path)
+    run_id = seed_stream(made.store)
+    assert "counted and sorted at" not in made.get("/subscribers").text
+    for _ in range(100):
+        if "counted and sorted at" in made.get("/subscribers?tag=Health&sort=-calls").text:
+            break
+        time.sleep(0.02)
+    grown = {**subscriber(3), "calls": 777_777}
+    made.store.writer().write(run_id, {"subscribers": pl.DataFrame([grown])})
+    assert "777,777" in made.get("/subscribers?sort=subscriber&min_calls=2").text
+    monkeypatch.setattr(crowd, "OLDEST", 0.0)
+    first = made.get("/subscribers").text
+    assert "counted and sorted at" not in first and first.index("777,777") < first.index(number(119)[-4:])
+    made.close()
+
+
+@given(st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62)))
+def test_places_in_ascending_order(values: list[int]) -> None:
+    found = _ascending(pl.Series(values, dtype=pl.Int64)).tolist()
+    assert found == sorted(range(len(values)), key=lambda i: (values[i], i))
 
 
 def test_indexes_are_of_one_run_and_go_with_it(world: World) -> None:

@@ -12,10 +12,11 @@ from callbeam_io.store import web_queries
 from callbeam_io.store.web_exports import csv_pages
 from webui import spelling, view
 from webui.analysis_kinds import tag_place
+from webui.crowd import crowd_of
 from webui.exports import csv_download
 from webui.roles import ANALYST, log, required
 from webui.services import cached, store
-from webui.subscribers import beginning, people_of
+from webui.subscribers import beginning
 
 bp = Blueprint("audience", __name__)
 PAGE: Final = 50
@@ -59,7 +60,7 @@ def audience() -> ResponseReturnValue:
         return render_template("no_run.html", title="Find people")
     asked, run_id = Asked(run), run["run_id"]
     sort, down = view.sort_of(SORTS, "subscriber")
-    people = people_of(run_id, asked.where)
+    people = crowd_of(run_id, asked.where)
     total = cached(("people", run_id, repr(asked.where)), 5, people.count)
     last = max(1, -(-total // PAGE))
     page = min(max(1, request.args.get("page", 1, type=int)), last)

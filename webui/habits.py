@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from webui import view
 from webui.analyses import news
 from webui.analysis_kinds import tag_number, tag_place
+from webui.crowd import crowd_of
 from webui.exports import csv_response
 from webui.figures.bars import ranked, top_of
 from webui.figures.graphs import week
@@ -18,7 +19,6 @@ from webui.layout import NavItem
 from webui.measures import Measure
 from webui.roles import VIEWER, required
 from webui.services import cached, services
-from webui.subscribers import people_of
 
 bp = Blueprint("habits", __name__)
 NAV = [NavItem("Analyses", "Subscriber habits", "calendar3-week", "habits.page", VIEWER, place=40)]
@@ -71,7 +71,7 @@ def by_type(run_id: str) -> list[dict[str, Any]]:
 
     def make() -> list[dict[str, Any]]:
         sums = ("calls", "messages", "duration_s")
-        rows = people_of(run_id).grouped(["tag", "business_type"], sums)
+        rows = crowd_of(run_id).grouped(["tag", "business_type"], sums)
         return [{**r, "subscribers": r["count"], "tag": r["tag"] or "–"} for r in rows]
 
     return cached(("habits", run_id), FRESH, make)
@@ -95,7 +95,7 @@ def best_times(run_id: str, tag: str) -> dict[tuple[int, int], int]:
 
     def make() -> dict[tuple[int, int], int]:
         where = {"tag": tag} if tag else {}
-        rows = people_of(run_id, where).grouped(["best_weekday", "best_hour"])
+        rows = crowd_of(run_id, where).grouped(["best_weekday", "best_hour"])
         return {(r["best_weekday"], r["best_hour"]): r["count"] for r in rows if r["best_hour"] is not None}
 
     return cached(("best times", run_id, tag), FRESH, make)

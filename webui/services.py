@@ -30,8 +30,8 @@ class ShortCache:
     What takes long to make is kept for longer, so that no answer keeps a processor busy with itself.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _KEPT) -> None:
+        self._clock, self._most = clock, most
         self._guard = threading.Lock()
         self._locks: dict[Hashable, threading.Lock] = {}
         self._kept: dict[Hashable, tuple[float, float, Any]] = {}
@@ -87,7 +87,7 @@ class ShortCache:
                 self._making.discard(key)
 
     def _forget(self) -> None:
-        while len(self._kept) > _KEPT:
+        while len(self._kept) > self._most:
             oldest = min(self._kept, key=lambda k: self._kept[k][0])
             del self._kept[oldest]
             self._locks.pop(oldest, None)
@@ -102,6 +102,7 @@ class Services:
     pulse: Pulse
     jobs: Jobs
     cache: ShortCache = field(default_factory=ShortCache)
+    crowds: ShortCache = field(default_factory=lambda: ShortCache(most=2))
 
 
 def install(app: Any, services: Services) -> None:

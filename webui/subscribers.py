@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from callbeam_io.store import web_indexes, web_people, web_queries
+from callbeam_io.store import web_people, web_queries
 from callbeam_io.store.standing import Standing
 from callbeam_io.store.web_exports import csv_pages
 from webui import spelling, view, words
 from webui.analysis_kinds import tag_place, type_place
+from webui.crowd import crowd_of, people_of
 from webui.exports import csv_download
 from webui.layout import NavItem
 from webui.moments import contact_time
@@ -107,7 +108,7 @@ def subscribers() -> ResponseReturnValue:
         return render_template("no_run.html", title="Subscribers")
     run_id, asked = run["run_id"], Asked(run)
     sort, down = view.sort_of(SORTS, DEFAULT_SORT)
-    people = people_of(run_id, asked.where, asked.standing)
+    people = crowd_of(run_id, asked.where, asked.standing)
     total = cached(count_key(people), 5, people.count)
     last = max(1, -(-total // PAGE))
     page = min(max(1, request.args.get("page", 1, type=int)), last)
@@ -124,6 +125,7 @@ def subscribers() -> ResponseReturnValue:
         "down": down,
         "may_contact": MAY_CONTACT,
         "sort_text": f"-{sort}" if down else sort,
+        "as_of": people.as_of,
     }
     alone = request.headers.get("HX-Target") == "grid"
     choices = {} if alone else {"choices": _choices(run_id), "runs": view.recent_runs()}
@@ -132,14 +134,6 @@ def subscribers() -> ResponseReturnValue:
     )
     response.headers["Vary"] = "HX-Request, HX-Target"
     return response
-
-
-def people_of(
-    run_id: str, where: Mapping[str, Any] | None = None, standing: Standing | None = None
-) -> web_people.People:
-    """The subscribers of a run that pass some filters, found by the run's indexes where it has them."""
-    indexed = cached(("indexed", run_id), 5, lambda: web_indexes.is_indexed(store(), run_id))
-    return web_people.People(store(), run_id, where or {}, indexed, standing)
 
 
 def count_key(people: web_people.People) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from callbeam_io.store import web_people
 from webui import subscribers, view
 from webui.api.base import Part, Run, choice, listed, row_of, shape, text, whole
 from webui.consent import record
+from webui.crowd import crowd_of
 from webui.moments import contact_time
 from webui.person import known
 from webui.roles import ANALYST, log
@@ -63,7 +64,7 @@ def people(asked: dict[str, Any]) -> dict[str, Any]:
     """Subscribers, filtered, sorted, page by page."""
     run = view.chosen_run() or abort(404, "There is no run with results yet.")
     wanted = subscribers.Asked(run)
-    found = subscribers.people_of(run["run_id"], wanted.where, wanted.standing)
+    found = crowd_of(run["run_id"], wanted.where, wanted.standing)
     sort, down = view.sort_of(subscribers.SORTS, subscribers.DEFAULT_SORT)
     total, limit = found.count(), asked["limit"]
     rows = found.page(sort, down, limit, (asked["page"] - 1) * limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -83,16 +84,19 @@ def to_csv(rows: pa.Table) -> bytes:
     return coded.write_csv(include_header=False, quote_style="non_numeric").encode()
 
 
-def read(connection: Connection, table: Table, statement: Select[Any]) -> pa.Table:
-    """The result of a statement over all columns of a table, without a Python object per value."""
+def read(
+    connection: Connection, table: Table, statement: Select[Any], names: Iterable[str] | None = None
+) -> pa.Table:
+    """The result of a statement over all columns of a table, or these, without a Python object per value."""
+    schema = arrow_schema(table, names)
     sql = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        return _typed(raw.query(sql), arrow_schema(table))
+        return _typed(raw.query(sql), schema)
     sql = sql.replace("%%", "%")  # doubled for statements with parameters, which this is not
     with raw.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
         text = b"".join(copy)
-    return _typed(_from_csv(text, arrow_schema(table)), arrow_schema(table))
+    return _typed(_from_csv(text, schema), schema)
 
 
 def _typed(found: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, and_, bindparam, column, exists, func, literal_column, select, text
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from callbeam_io.store import web_indexes
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.filters import Condition, conditions
 from callbeam_io.store.standing import Standing
 from callbeam_io.store.tables import TABLES
+from callbeam_io.store.types import utc_text
+from callbeam_io.store.web_people_columns import PeopleColumns
 
 _PEOPLE: Final = TABLES["subscribers"]
 _CONSENT: Final = TABLES["consent"]
@@ -40,6 +55,7 @@ class People:
         run_id: of the run.
         where: as of `reads.Reads.rows`.
         indexed: the run has the indexes of `web_indexes`.
+        columns: of this run, as of a moment ago: what they can answer is not asked of the store.
         standing: whether they may be contacted, or None: all of them.
     """
 
@@ -47,28 +63,41 @@ class People:
     run_id: str
     where: Mapping[str, Condition] = field(default_factory=dict)
     indexed: bool = False
+    columns: PeopleColumns | None = None
     standing: Standing | None = None
 
     def page(self, sort: str, down: bool, limit: int, offset: int = 0) -> list[dict[str, Any]]:
-        """Their rows in order: first their keys, which an index finds by itself, then the rows."""
-        names = dict.fromkeys((sort, "subscriber"))
-        order = [_Columns.c[n].desc() if down else _Columns.c[n].asc() for n in names]
-        keys = self._select(column("subscriber"), sort=sort).order_by(*order).limit(limit).offset(offset)
+        """Their rows in order: first their keys, which columns or an index find by themselves, then the rows."""
         with self.store.reading() as connection:
-            found = list(connection.scalars(keys))
+            found = self._keys(connection, sort, down, limit, offset)
             if not found:
                 return []
             rows = connection.execute(_of_run(self.run_id, found)).mappings()
             by_key = {row["subscriber"]: dict(row) for row in rows}
         return [by_key[key] for key in found if key in by_key]
 
+    def _keys(self, connection: Connection, sort: str, down: bool, limit: int, offset: int) -> list[str]:
+        held = self._held()
+        if held is not None and held.sorts(sort):
+            return held.keys(self.where, sort, down, limit, offset)
+        names = dict.fromkeys((sort, "subscriber"))
+        order = [_Columns.c[n].desc() if down else _Columns.c[n].asc() for n in names]
+        keys = self._select(column("subscriber"), sort=sort).order_by(*order)
+        return list(connection.scalars(keys.limit(limit).offset(offset)))
+
     def count(self) -> int:
         """How many they are."""
+        held = self._held()
+        if held is not None:
+            return held.count(self.where)
         with self.store.reading() as connection:
             return connection.scalar(self._select(func.count())) or 0
 
     def grouped(self, by: Sequence[str], sums: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Counted (``count``) and summed by some columns, the most first."""
+        held = self._held(*by, *sums)
+        if held is not None:
+            return held.grouped(self.where, by, sums)
         columns = [_Columns.c[name] for name in by]
         summed = [func.sum(_Columns.c[name]).label(name) for name in sums]
         count = func.count().label("count")
@@ -77,6 +106,18 @@ class People:
             return [
                 dict(row) for row in connection.execute(statement.order_by(count.desc(), *columns)).mappings()
             ]
+
+    @property
+    def as_of(self) -> str | None:
+        """The moment whose order and counts these are; None: this one."""
+        held = self._held()
+        return None if held is None else utc_text(datetime.fromtimestamp(held.at, UTC))
+
+    def _held(self, *names: str) -> PeopleColumns | None:
+        """The columns, if they can answer."""
+        if self.columns is None or self.standing is not None:
+            return None
+        return self.columns if self.columns.serves(self.where, names) else None
 
     def _select(self, *columns: Any, sort: str = "", used: Sequence[str] = ()) -> Select[Any]:
         """A statement over these people; the run stands in it as text, as only so its own indexes are seen to fit."""
