@@ -1,4 +1,4 @@
-"""``callbeam run|generate|rules|web|demo|doctor``: everything as one command."""
+"""``callbeam run|generate|rules|deliver|web|watch|demo|doctor``: everything as one command."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "rules": ("pipelines.rules", "add, list, show, test, simulate, enable, disable, export rules"),
     "deliver": ("pipelines.deliver", "sends promotions that wait to be sent, or exports them"),
     "web": ("webui.__main__", "the result browser"),
+    "watch": ("webui.watch", "notes and tells how the live pipeline is doing, without a web app"),
     "demo": ("pipelines.demo", "generator, streaming pipeline and web UI together"),
     "doctor": ("pipelines.doctor", "what this machine can do, and how to get what is missing"),
 }

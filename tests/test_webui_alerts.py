@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,12 +20,14 @@ import pytest
 from webui_world import World, add_sample, seed_batch, seed_stream
 
 from callbeam_io.alerts import LAST, Alerts, Teller, load_alerts, save_alerts, with_password
-from callbeam_io.store import utc_text
+from callbeam_io.store import Store, locks, utc_text
 from callbeam_io.store.states import Change, newest_state, note_state, state_changes
-from callbeam_io.store.web_queries import RequestError
+from callbeam_io.store.web_queries import RequestError, StoreError
 from webui import band
-from webui.pulse import Status
+from webui.pulse import Pulse, Status
 from webui.statebook import HOLD, StateBook
+from webui.watch import Watch
+from webui.watch import main as watch_main
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LIVE = Status("live", "Live · 2 s behind")
@@ -209,25 +214,140 @@ def test_what_was_so_before_anybody_looked_is_no_news(world: World) -> None:
     assert newest_state(world.store) == Change("2026-03-02 11:59:00", "stopped", STOP.text, "r")
 
 
-def test_a_real_pulse_tells_of_a_killed_pipeline(world: World, hook: Hook) -> None:
-    from webui.pulse import Pulse
+class Told(Teller):
+    """Remembers what it was given to tell, and tells it when it is told to."""
 
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, pause=lambda _: None)
+        self.waiting: list[Change] = []
+
+    def start(self) -> None:
+        """Nothing happens by itself."""
+
+    def put(self, change: Change) -> None:
+        self.waiting.append(change)
+
+    def tell(self) -> list[str]:
+        """Tells all of it; gives the states."""
+        states = [change.state for change in self.waiting]
+        while self.waiting:
+            self.send(load_alerts(self._store), self.waiting.pop(0))
+        return states
+
+
+@dataclass
+class Says:
+    """As much of a pulse as a watch asks."""
+
+    kind: Status = LIVE
+
+    def status(self) -> Status:
+        return self.kind
+
+    def run(self) -> dict[str, Any]:
+        return {"run_id": "r", "mode": "streaming"}
+
+
+class Watching:
+    """A watch whose pulse and clock are set."""
+
+    def __init__(self, store: Store) -> None:
+        self.says, self.told, self.now = Says(), Told(store), NOON.timestamp()
+        self.watch = Watch(store, self.says, self.told, clock=lambda: self.now)  # type: ignore[arg-type]
+
+    def sees(self, *statuses: Status) -> None:
+        """Looks at each status for longer than it has to last."""
+        for self.says.kind in statuses:
+            for _ in range(3):
+                self.watch.step()
+                self.now += HOLD
+
+    def leave(self) -> None:
+        self.watch.stop()
+        self.watch.run()
+
+
+def test_of_several_watches_one_tells(world: World, hook: Hook) -> None:
+    save_alerts(world.store, Alerts(url=hook.url, inner=True))
+    one, two = Watching(world.store), Watching(world.store)
+    for status in (LIVE, STOP):
+        one.sees(status)
+        two.sees(status)
+    assert (one.told.tell(), two.told.tell()) == (["live", "stopped"], [])
+    one.leave()
+    for watching in (two, Watching(world.store)):
+        watching.sees(STOP, LIVE)
+    assert two.told.tell() == ["live"]
+    assert [m["state"] for m in hook.got] == ["live", "stopped", "live"]
+
+
+def test_what_a_watch_left_untold_is_told_by_the_next(world: World) -> None:
+    one, two = Watching(world.store), Watching(world.store)
+    one.sees(LIVE)
+    assert one.told.tell() == ["live"]
+    one.sees(STOP)
+    one.leave()  # before it could tell
+    two.sees(STOP)
+    assert two.told.tell() == ["stopped"]
+    two.leave()
+    three = Watching(world.store)
+    three.sees(STOP)
+    assert three.told.tell() == []
+
+
+def test_who_watched_tells_that_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever watches when it is back tells how it goes on."""
+
+    def fail(*_: Any) -> None:
+        raise StoreError("the server is away")
+
+    one, two = Watching(world.store), Watching(world.store)
+    one.sees(LIVE)
+    two.sees(LIVE)
+    one.told.tell()
+    lock = one.watch._lock
+    assert lock is not None
+    with monkeypatch.context() as away:
+        away.setattr(lock, "held", fail)
+        away.setattr(locks, "try_take", fail)
+        away.setattr("webui.statebook.note_state", fail)
+        for watching in (one, two):
+            watching.sees(GONE)
+    assert [c.state for c in one.told.waiting] == ["unreachable"] and not two.told.waiting
+    monkeypatch.setattr(lock, "held", lambda: False)  # its connection was lost, and the other one is quicker
+    lock.release()
+    two.sees(LIVE)
+    one.sees(LIVE)
+    two.sees(LIVE)
+    assert (one.told.tell(), two.told.tell()) == (["unreachable"], ["live"])
+    assert [c.state for c in state_changes(world.store, "")] == ["live", "unreachable", "live"]
+
+
+def test_a_web_app_and_the_command_tell_of_a_killed_pipeline_once(world: World, hook: Hook) -> None:
     run_id = seed_stream(world.store)
     save_alerts(world.store, Alerts(url=hook.url, inner=True))
-    teller = Teller(world.store)
-    pulse = Pulse(world.store, every=0.2, told=teller.put)
-    teller.start()
-    pulse.start()
-    beating = time.monotonic() + 4
-    while time.monotonic() < beating and not hook.got:
-        world.store.update_run(run_id, watermark=utc_text())
-        time.sleep(0.2)
-    world.store._release(run_id)
-    end = time.monotonic() + 15
-    while len(hook.got) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-    pulse.stop()
+    command = subprocess.Popen(
+        [sys.executable, "-m", "webui.watch", "--store", world.url], stdout=subprocess.PIPE, text=True
+    )
+    own = Watch(world.store, Pulse(world.store, every=0.2), Teller(world.store), every=0.2)
+    own.start()
+    try:
+        assert command.stdout is not None and command.stdout.readline().startswith("callbeam: watching")
+        beating = time.monotonic() + 8
+        while time.monotonic() < beating and not hook.got:
+            world.store.update_run(run_id, watermark=utc_text())
+            time.sleep(0.2)
+        own.stop()  # the command takes over
+        world.store._release(run_id)
+        end = time.monotonic() + 15
+        while len(hook.got) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+    finally:
+        own.stop()
+        command.terminate()
+        assert command.wait(10) == 0
     assert [m["state"] for m in hook.got] == ["live", "stopped"]
+    assert watch_main(["--store", f"{world.url}.none"]) == 2
 
 
 def changes(*parts: tuple[float, str]) -> list[Change]:

@@ -60,6 +60,7 @@ from webui import (
 )
 from webui.config import WebConfig
 from webui.pulse import Pulse
+from webui.watch import Watch
 
 PAGES: Final[Sequence[ModuleType]] = (
     vendor,
@@ -115,8 +116,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # rows keep the order of their columns
     app.secret_key = config.secret_key or first_start.secret_key(store)
-    teller = Teller(store)
-    pulse = Pulse(store, told=teller.put)
+    pulse = Pulse(store)
     services.install(app, services.Services(config, store, pulse, Jobs(store, config.store)))
     metrics.install(app)
     uploads.install(app, config)
@@ -130,8 +130,7 @@ def create_app(config: WebConfig, store: Store | None = None) -> Flask:
         app.register_blueprint(page.bp)
     api.install(app)
     if config.background:
-        teller.start()
-        pulse.start()
+        Watch(store, pulse, Teller(store)).start()
         preparation.start(store)
         deliveries.start(app)
         desk.warm(app)

@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from callbeam_io.store import Store, utc_text
-from callbeam_io.store.states import Change, samples
+from callbeam_io.store.states import samples
 from callbeam_io.store.web_queries import StoreError, is_worked_on, shown_run
 from webui import words
-from webui.statebook import StateBook
 
 FRESH: Final = 2.0
 """Seconds without a heartbeat (it comes every two) after which the run's lock says whether its process lives."""
@@ -91,22 +90,13 @@ _TONES: Final = {
 class Pulse:
     """Looks at the newest run, at most once a second, for all browsers together."""
 
-    def __init__(
-        self,
-        store: Store,
-        clock: Callable[[], float] = time.time,
-        every: float = 1.0,
-        told: Callable[[Change], object] = lambda _: None,
-    ) -> None:
-        """``told`` is called, on a thread of the pulse, with every change of state that this web app noted."""
-        self._store, self._clock, self._every, self._told = store, clock, every, told
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time, every: float = 1.0) -> None:
+        self._store, self._clock, self._every = store, clock, every
         self._guard = threading.Lock()
         self._looked = float("-inf")
         self._read: tuple[str, int, float] | None = None
         self._status = Status("empty", "No run yet")
         self._run: dict[str, Any] | None = None
-        self._book = StateBook(store)
-        self._stop = threading.Event()
 
     def status(self) -> Status:
         """What the top bar says now."""
@@ -117,20 +107,6 @@ class Pulse:
         """The row of the run that the status is about, as it was last read."""
         self._look()
         return self._run
-
-    def start(self) -> None:
-        """Looks every second on a thread of its own, so that changes of state are noted while nobody watches."""
-        threading.Thread(target=self._watch, name="pulse", daemon=True).start()
-
-    def stop(self) -> None:
-        """Ends that thread."""
-        self._stop.set()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(self._every):
-            self._look()
-            for change in self._book.note(self._status, self._run, self._clock()):
-                self._told(change)
 
     def _look(self) -> None:
         with self._guard:
@@ -158,11 +134,15 @@ class Pulse:
         run = self._run
         if run is None:
             return Status("empty", "No run yet")
-        silent = now - _epoch(run["heartbeat"])
-        alive = run["state"] == "running" and (
-            silent <= FRESH or (silent <= PATIENCE and is_worked_on(self._store, run["run_id"]))
-        )
-        return judge(run, now, alive, self._grown(run, now))
+        return judge(run, now, is_alive(self._store, run, now), self._grown(run, now))
+
+
+def is_alive(store: Store, run: Mapping[str, Any], now: float) -> bool:
+    """Whether a process works on a run: by its sign of life, and where that is some seconds old by its lock."""
+    silent = now - _epoch(run["heartbeat"])
+    return run["state"] == "running" and (
+        silent <= FRESH or (silent <= PATIENCE and is_worked_on(store, run["run_id"]))
+    )
 
 
 def judge(run: Mapping[str, Any], now: float, alive: bool, grown: float) -> Status:
@@ -205,7 +185,7 @@ def _batch(run: Mapping[str, Any], alive: bool) -> Status:
         return Status("working", f"Reading · {read} records so far")
     if run["state"] == "done":
         return Status(
-            "batch", f"Run finished {words.clock(run['finished_at'])}", f"{read} records read at once"
+            "batch", f"Run finished {words.clock(run['finished_at'])}", f"{read} records read from files"
         )
     at = run["finished_at"] or run["heartbeat"]
     said = {"failed": "Run failed", "cancelled": "Run cancelled"}.get(run["state"], "Run stopped")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from callbeam_io.alerts import mark_told
 from callbeam_io.store import Store, utc_text
 from callbeam_io.store.states import Change, newest_state, note_state
 from callbeam_io.store.web_queries import StoreError
@@ -40,19 +41,20 @@ class StateBook:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._noted: str | None = None
+        self._noted = ""
         self._seen: tuple[str, float] = ("", 0.0)
         self._waiting: list[Change] = []
 
     def note(self, status: Status, run: Mapping[str, Any] | None, now: float) -> list[Change]:
-        """Looks at a status; gives the changes that nobody else has told yet.
+        """Looks at a status; gives the changes that nobody else has noted, to be told.
 
         Args:
             status: as judged just now.
             run: that it is about.
             now: seconds since 1970.
         """
-        self._remember()
+        if status.kind != UNREACHABLE:
+            self._remember()
         state = self._state(status, run)
         if state != self._seen[0]:
             self._seen = (state, now)
@@ -66,6 +68,11 @@ class StateBook:
         detail = "The live run ended" if state == STOPPED else f"{status.text}. {status.detail}"
         return self._told(Change(at, state, detail))
 
+    def catch_up(self) -> None:
+        """Tells the store what it could not be told while it was away, also where somebody else watches it now."""
+        if self._waiting:
+            self._remember()
+
     def _state(self, status: Status, run: Mapping[str, Any] | None) -> str:
         """The state to note; empty where there is none: of what is read at once there is no state."""
         if status.kind == UNREACHABLE:
@@ -75,11 +82,15 @@ class StateBook:
         return STOPPED if self._noted in STREAMING else ""  # a stream ended, and something else came after it
 
     def _remember(self) -> None:
-        """What was noted before this web app began."""
-        if self._noted is None:
-            with suppress(StoreError):
-                newest = newest_state(self._store)
-                self._noted = "" if newest is None else newest.state
+        """What holds, as the store says, which first hears that it was away: that was told then."""
+        with suppress(StoreError):  # the status line says it, and the next look tries again
+            while self._waiting:
+                noted = note_state(self._store, self._waiting[0])
+                if noted is not None:
+                    mark_told(self._store, noted.at)
+                self._waiting.pop(0)
+            newest = newest_state(self._store)
+            self._noted = "" if newest is None else newest.state
 
     def _told(self, change: Change) -> list[Change]:
         if change.state == UNREACHABLE:
@@ -87,12 +98,11 @@ class StateBook:
             self._waiting.append(change)
             return [change]
         try:
-            while self._waiting:
-                note_state(self._store, self._waiting[0])
-                self._waiting.pop(0)
             noted = note_state(self._store, change)
-        except StoreError:  # the status line says it, and the next look tries again
+            if noted is not None and change.state == STOPPED and not self._noted:
+                mark_told(self._store, noted.at)  # it was so before anybody looked: old news
+                noted = None
+        except StoreError:
             return []
-        first, self._noted = not self._noted, change.state
-        old_news = first and change.state == STOPPED  # it was so before anybody looked
-        return [] if noted is None or old_news else [noted]
+        self._noted = change.state
+        return [] if noted is None else [noted]

@@ -19,11 +19,13 @@ from callbeam_io.delivery.addresses import Forbidden
 from callbeam_io.delivery.calls import Target, call
 from callbeam_io.sealing import NoKey, opened, seal
 from callbeam_io.store import Store, json_text, utc_text
-from callbeam_io.store.states import Change
+from callbeam_io.store.states import Change, newest_state, state_changes
 from transforms.errors import OptionError, StoreError
 
 SETTING: Final = "alerts"
 LAST: Final = "alerts.last"
+TOLD: Final = "alerts.told"
+"""The moment of the newest change of state that was told."""
 SECURITY: Final = ("starttls", "tls", "none")
 TIMEOUT: Final = 10.0
 TRIES: Final = 3
@@ -173,6 +175,23 @@ def mail(store: Store, alerts: Alerts, change: Change) -> None:
         server.send_message(message)
 
 
+def untold(store: Store) -> list[Change]:
+    """Changes that were noted and not told, in order; what was before anybody could tell is not told any more."""
+    told = store.control(TOLD)
+    if told is None:
+        newest = newest_state(store)
+        mark_told(store, "" if newest is None else newest.at)
+        return []
+    return [change for change in state_changes(store, told) if change.at > told]
+
+
+def mark_told(store: Store, at: str) -> None:
+    """Notes that the changes until a moment were told."""
+    before = store.control(TOLD)
+    if before is None or before < at:
+        store.set_control(TOLD, at)
+
+
 class Teller:
     """Tells changes on a thread of its own. What is set up is known here too while the store is away."""
 
@@ -210,13 +229,14 @@ class Teller:
             if not wrong:
                 break
             self._pause(_PAUSE * (number + 1))
-        if alerts.url or alerts.host:
-            self._note(change, wrong)
+        self._note(alerts, change, wrong)
         return wrong
 
-    def _note(self, change: Change, wrong: list[str]) -> None:
+    def _note(self, alerts: Alerts, change: Change, wrong: list[str]) -> None:
         try:
-            self._store.set_control(LAST, {"at": utc_text(), "state": change.state, "wrong": wrong})
+            if alerts.url or alerts.host:
+                self._store.set_control(LAST, {"at": utc_text(), "state": change.state, "wrong": wrong})
+            mark_told(self._store, change.at)
         except StoreError as error:
             _LOG.warning("%s", error)
 
