@@ -25,11 +25,12 @@ TOP: Final = 10
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an analysis' table: name of the value, heading, how it is written."""
+    """A column of an analysis' table: name of the value, heading, how it is written, CSS class."""
 
     name: str
     label: str
     text: Callable[[Any], str] = str
+    css: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,12 +192,12 @@ ANALYSES: Final = {
             "building",
             "What kind of place the called number belongs to, as the directory says.",
             "records",
-            (Column("business_type", "Business type"), Column("tag", "Group")),
+            (Column("business_type", "Business type"), Column("tag", "Tag")),
             "-value",
             _of_tag,
             _types,
             (("types", "tall"),),
-            (Filter("tag", "Group", _tags_in),),
+            (Filter("tag", "Tag", _tags_in),),
         ),
         Analysis(
             "type_graph",
@@ -209,7 +210,7 @@ ANALYSES: Final = {
             _graph_shape,
             _graph,
             (("heat", "tall"), ("flows", "tall")),
-            (Filter("by", "Rows are", lambda _: [("tag", "Groups of types")], "Types"),),
+            (Filter("by", "Rows are", lambda _: [("tag", "Tags")], "Types"),),
         ),
         Analysis(
             "regions",
@@ -217,7 +218,7 @@ ANALYSES: Final = {
             "globe-americas",
             "The country that the called number belongs to. Borders as they are held in fact.",
             "calls",
-            (Column("region", "Country", name_of), Column("region", "Code")),
+            (Column("region", "Country", name_of), Column("region", "Code", css="phone-hide")),
             "-value",
             _regions_shape,
             _regions,

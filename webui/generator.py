@@ -31,6 +31,7 @@ _RULES: Final = {"rule switched on": "on", "rule switched off": "off"}
 RATE: Final = "100"
 """Records a second of a generator that is started here, as long as the knob says nothing else."""
 _WRITABLE: Final = ("dir://", "kafka://")
+_HINT: Final = "A live run is drawn here<br>seconds after it began"
 _KEPT: Final = ("paused", "rate", "speed", "people")
 """What a preset leaves as it is."""
 
@@ -140,6 +141,7 @@ def _page(values: dict[str, str], wrong: tuple[str, str] | None = None) -> str:
         address=store().name,
         place=place(),
         job=running(),
+        flows=services().pulse.status().kind in ("live", "catching_up"),
     )
 
 
@@ -153,13 +155,14 @@ def live() -> ResponseReturnValue:
     names, look = rule_names(), theme(request.args.get("theme"))
     marks = [(at, said) for at, said in _changes() if at > time.time() - traffic.SHOWN]
     drawn = {
-        "types": lines(types, marks, "records a second", "No live records by type yet", look),
+        "types": lines(types, marks, "records a second", "No live records by type yet", look, _HINT),
         "rules": lines(
             {names.get(n, n): p for n, p in rules.items()},
             marks,
-            "a second",
+            "promotions a second",
             "No promotions in a live run yet",
             look,
+            _HINT,
         ),
     }
     parts = {"changes": render_template("_changes.html", changes=_changes()[::-1])}

@@ -14,6 +14,7 @@ from flask_login import current_user
 
 from webui import words
 from webui.analysis_kinds import tag_number
+from webui.geo.countries import name_of
 from webui.roles import MEANING, ROLES, may
 from webui.services import services
 from webui.vendor import vendor_url
@@ -50,6 +51,7 @@ def install(app: Flask, menu: list[NavItem]) -> None:
     """Sets up the templates' surroundings."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     words.install(app)
+    app.jinja_env.filters["country"] = name_of
     app.jinja_env.globals.update(
         vendor_url=vendor_url, static_url=static_url, may=may, roles=ROLES, role_meaning=MEANING
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from webui import words
+from webui.geo.countries import name_of
 
 _STEP: Final = re.compile(r"rules\[(\d+)\]")
 _NOUNS: Final = {
@@ -19,7 +20,7 @@ _NOUNS: Final = {
     "international": "international calls and messages",
     "distinct_numbers": "different numbers",
     "distinct_regions": "different countries",
-    "tag": "mostly in group",
+    "tag": "main tag",
     "business_type": "mostly calls",
     "best_hour": "busiest hour",
     "best_weekday": "busiest day",
@@ -49,7 +50,7 @@ OUTCOMES: Final = {
 
 
 def reasons(features: Mapping[str, Any] | None, definition: Mapping[str, Any] | None) -> str:
-    """What held, in words: ``5 international calls and messages in 30 days; mostly in group Business``.
+    """What held, in words: ``5 international calls and messages in 30 days; main tag Business``.
 
     Args:
         features: condition path -> value, as the promotion keeps it.
@@ -90,12 +91,25 @@ def _profile(field: str, value: Any) -> str:
         return "unknown"
     if field == "best_hour":
         return words.hour_span(int(value))
+    if field == "subscriber_region":
+        return name_of(str(value))
     return words.weekday(int(value)) if field == "best_weekday" else str(value)
 
 
 def _where(condition: Mapping[str, Any]) -> str:
-    allowed = [" or ".join(str(v) for v in values) for values in (condition.get("where") or {}).values()]
+    filters = (condition.get("where") or {}).items()
+    allowed = [" or ".join(_allowed(name, v) for v in values) for name, values in filters]
     return f" ({', '.join(allowed)})" if allowed else ""
+
+
+def _allowed(name: str, value: Any) -> str:
+    """A value of a filter: a type without what it includes, hours and days as people say them."""
+    if name == "hour":
+        return f"{value}:00"
+    if name == "weekday":
+        return words.weekday(int(value))
+    said = name_of(str(value)) if name == "region" else str(value).partition(" (")[0]
+    return said.lower().replace("_", " ") if name in ("call_type", "call_result") else said
 
 
 def _period(condition: Mapping[str, Any]) -> str:

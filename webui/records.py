@@ -20,6 +20,7 @@ from webui import measures, view, words
 from webui.analyses import ALL_WINDOWS
 from webui.analysis_kinds import ANALYSES, Analysis
 from webui.desk import desk
+from webui.geo.countries import name_of
 from webui.measures import MEASURES, Measure
 from webui.moments import is_live
 from webui.roles import ANALYST, log, may, required
@@ -78,13 +79,18 @@ def records(table: str) -> ResponseReturnValue:
         "records.html",
         a=analysis,
         number=number,
-        about=[
-            words.short_type(v) if n != "hour" else words.hour_span(int(v)) for n, v in number.key.items()
-        ],
+        about=[_named(name, value) for name, value in number.key.items()],
         answer=answer,
         page=page,
         last=max(1, -(-answer.total // PAGE)),
     )
+
+
+def _named(name: str, value: str) -> str:
+    """A part of the key as people say it: ``("region", "DE")`` -> ``Germany``."""
+    if name == "hour":
+        return f"{words.hour_span(int(value))} h"
+    return name_of(value) if name == "region" else value
 
 
 def _number(analysis: Analysis) -> Number:

@@ -79,12 +79,12 @@ def last_hour(run: Mapping[str, Any]) -> LastHour:
 def change(now: int, before: int) -> str:
     """``+12% on the hour before``.
 
-    >>> change(112, 100), change(5, 0), change(0, 0)
-    ('+12% on the hour before', 'none in the hour before', '')
+    >>> change(112, 100), change(0, 7), change(5, 0), change(0, 0)
+    ('+12% on the hour before', '7 in the hour before', 'none in the hour before', 'none in the hour before')
     """
-    if not before:
-        return "none in the hour before" if now else ""
-    return f"{(now - before) / before * 100:+.0f}% on the hour before"
+    if not before or not now:
+        return f"{words.number(before) if before else 'none'} in the hour before"
+    return f"{(now - before) / before * 100:+.0f}% on the hour before".replace("-", "−")
 
 
 def spark_points(values: Sequence[float]) -> str:
@@ -137,7 +137,7 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         "records_said": f"{words.percent(rejected, read)} rejected" if read else "none yet",
         "reach": words.short(able),
         "reach_said": _reach_said(able, people),
-        "until": words.when(hour.until or run["watermark"], seconds=True),
+        "until": words.when(hour.until or run["watermark"]),
     }
     return Snapshot(
         texts,
@@ -166,7 +166,9 @@ def _rate_now(run: Mapping[str, Any]) -> str:
 def _reach_said(contactable: int | None, people: int | None) -> str:
     if contactable == 0:
         return "nobody may be contacted yet"
-    return "counting" if contactable is None or people is None else f"of {words.short(people)} subscribers"
+    if contactable is None or people is None:
+        return "counting"
+    return f"of {words.short(people)} subscribers"
 
 
 def _rules(hour: LastHour) -> list[dict[str, Any]]:

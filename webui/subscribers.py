@@ -51,7 +51,7 @@ class Asked:
             self._add(
                 "q", "subscriber", ("prefix", beginning(self.q, region)), f"number begins with {self.q}"
             )
-        for name, label in (("tag", "group"), ("business_type", "mostly calls")):
+        for name, label in (("tag", "tag"), ("business_type", "mostly calls")):
             if value := request.args.get(name, ""):
                 self._add(name, name, value, f"{label}: {value}")
         self._whole("weekday", "best_weekday", 6, lambda day: f"best day: {words.weekday(day)}")

@@ -20,7 +20,8 @@ from webui.services import store
 
 bp = Blueprint("users", __name__)
 NAV = [NavItem("Operate", "Users", "person-gear", "users.users", ADMIN, place=80)]
-_CHOICES: Final = [(r, f"{r.capitalize()}: {MEANING[r]}") for r in ROLES]
+_CHOICES: Final = [(r, r.capitalize()) for r in ROLES]
+_ABOUT: Final = ". ".join(f"{r.capitalize()}: {MEANING[r]}" for r in ROLES) + "."
 
 
 class UserForm(FlaskForm):
@@ -40,7 +41,7 @@ class UserForm(FlaskForm):
         description="Leave it empty to have one made. It has to be changed at the first sign-in.",
         render_kw={"autocomplete": "off"},
     )
-    role = SelectField("Role", choices=_CHOICES)
+    role = SelectField("Role", choices=_CHOICES, description=_ABOUT)
     add = SubmitField("Add user")
 
 
@@ -48,7 +49,7 @@ class TokenForm(FlaskForm):
     """A new API token."""
 
     name = StringField("What is it for", validators=[DataRequired("Say what it is for."), Length(max=60)])
-    token_role = SelectField("Role", choices=_CHOICES)
+    token_role = SelectField("Role", choices=_CHOICES, description=_ABOUT)
     make = SubmitField("Make token")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -56,7 +57,9 @@ def talk(seconds: float | None) -> str:
     whole = int(seconds)
     if whole >= 3600:
         return f"{whole // 3600:,} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+    if whole >= 60:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{whole} s"
 
 
 def age(seconds: float) -> str:
@@ -122,13 +125,21 @@ def weekday(day: int | None) -> str:
 
 
 def short_type(name: str) -> str:
-    """A business type without what it includes, cut to fit.
+    """A business type without what it includes, cut between words to fit.
 
     >>> short_type("Food (including takeaway)"), short_type("Housekeeping and property management")
-    ('Food', 'Housekeeping and pr…')
+    ('Food', 'Housekeeping …')
     """
     plain = name.partition(" (")[0]
-    return plain if len(plain) <= 20 else f"{plain[:19]}…"
+    if len(plain) <= 20:
+        return plain
+    cut = plain[:19].rpartition(" ")[0].removesuffix(" and") or plain[:18]
+    return f"{cut} …"
+
+
+def kind(mode: str) -> str:
+    """What a run reads: ``streaming`` -> ``live``, ``batch`` -> ``from files``."""
+    return "live" if mode == "streaming" else "from files"
 
 
 @lru_cache(maxsize=20_000)
@@ -190,6 +201,22 @@ def _parsed(value: str) -> Any:
         return None
 
 
+def plainly(value: Any) -> str:
+    """What a store keeps as JSON, as one reads it; what is empty is left out.
+
+    >>> plainly({"version": 2, "enabled": False, "asked": {}, "tags": ["AD", "Job"], "quiet": {"begin": 21}})
+    'version 2, enabled no, tags AD, Job, quiet begin 21'
+    """
+    if isinstance(value, Mapping):
+        found = ((str(name).replace("_", " "), plainly(v)) for name, v in value.items())
+        return ", ".join(f"{name} {said}" for name, said in found if said)
+    if isinstance(value, list | tuple):
+        return ", ".join(plainly(v) for v in value)
+    if value is None or isinstance(value, bool):
+        return "" if value is None else "yes" if value else "no"
+    return str(value)
+
+
 FILTERS: Final = {
     "num": number,
     "short": short,
@@ -202,6 +229,8 @@ FILTERS: Final = {
     "phone": phone,
     "masked": masked,
     "short_type": short_type,
+    "kind": kind,
+    "plainly": plainly,
     "epoch": epoch,
     "pair": lambda value: (value, value),
 }

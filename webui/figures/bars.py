@@ -79,7 +79,7 @@ def ranked(
         look,
         bargap=0.28,
         margin={"l": 8, "r": 14 + 7 * max((len(what.text(v)) for _, v in pairs), default=0), "t": 4, "b": 44},
-        xaxis=axis(look, what.axis, nticks=5, range=[0, widest], **ticks(widest)),
+        xaxis=axis(look, what.axis, nticks=3, tickangle=0, range=[0, widest], **ticks(widest)),
         yaxis=axis(look, automargin=True, autorange="reversed", showgrid=False, ticksuffix="  "),
     )
     return figure([bars], shape, title, look)
@@ -118,10 +118,9 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
         xaxis=axis(look, type="date", showgrid=False, tickformat="%H:%M:%S", nticks=4, tickangle=0),
         yaxis=axis(look, "records a second", rangemode="tozero", nticks=5, **ticks(max(known, default=0))),
     )
-    return figure([line], shape, rate_now(known), look)
+    return figure([line], shape, usual_rate(known), look)
 
 
-def rate_now(known: Sequence[float]) -> str:
+def usual_rate(known: Sequence[float]) -> str:
     """What a chart of rates shows, in words."""
-    recent = known[-5:]
-    return f"{sum(recent) / len(recent):,.0f} records a second"
+    return f"{sum(known) / len(known):,.0f} records a second on average, {max(known):,.0f} at most"

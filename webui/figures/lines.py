@@ -15,9 +15,14 @@ Points = Sequence[tuple[float, float | None]]
 
 
 def lines(
-    series: Mapping[str, Points], changes: Sequence[tuple[float, str]], noun: str, lead: str, look: Theme
+    series: Mapping[str, Points],
+    changes: Sequence[tuple[float, str]],
+    noun: str,
+    lead: str,
+    look: Theme,
+    hint: str = "",
 ) -> Figure:
-    """The greatest series, each a line with its name at its end.
+    """The greatest series, each a line with its name in the key below.
 
     Args:
         series: name -> (seconds since 1970 UTC, value), oldest first.
@@ -25,9 +30,10 @@ def lines(
         noun: what is counted, with its unit of time.
         lead: the title where there is nothing yet.
         look: theme.
+        hint: what fills the chart.
     """
     if not any(series.values()):
-        return nothing(look, lead)
+        return nothing(look, lead, hint)
     greatest = sorted(series, key=lambda name: -newest(series[name]))[:SHOWN]
     data = [_line(name, series[name], TAG_COLOURS[i], noun) for i, name in enumerate(greatest)]
     most = max((v for name in greatest for _, v in series[name] if v is not None), default=0)

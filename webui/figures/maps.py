@@ -159,9 +159,11 @@ def _layout(look: Theme) -> dict[str, Any]:
 def steps(most: int) -> list[int]:
     """The four edges between five steps: powers of ten that fit the greatest value.
 
-    >>> steps(500_000), steps(40)
-    ([100, 1000, 10000, 100000], [5, 10, 20, 30])
+    >>> steps(500_000), steps(4_000), steps(40)
+    ([100, 1000, 10000, 100000], [10, 100, 500, 1000], [5, 10, 20, 30])
     """
+    if 1000 <= most < 10_000:
+        return [10, 100, 500, 1000]
     if most < 1000:
         size = max(1, most // 8)
         return [size, size * 2, size * 4, size * 6]

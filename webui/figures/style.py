@@ -84,10 +84,10 @@ def layout(look: Theme, **more: Any) -> dict[str, Any]:
     }
 
 
-def nothing(look: Theme, said: str) -> Figure:
-    """A figure that only says why it is empty."""
+def nothing(look: Theme, said: str, hint: str = "") -> Figure:
+    """A figure that only says why it is empty, and what fills it."""
     note = {
-        "text": said,
+        "text": hint or said,
         "showarrow": False,
         "x": 0.5,
         "y": 0.5,

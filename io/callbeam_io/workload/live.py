@@ -19,7 +19,7 @@ Texts = Mapping[str, Any]
 
 LIVE: Final = {
     "speed": "seconds of event time per second; 1 is the live clock, 1440 a day a minute (1)",
-    "rate": "records per second of the clock, on average (as people, calls_per_person and speed make it)",
+    "rate": "records a second, on average (as many as the people make at this speed)",
     "paused": "true: nothing happens (false)",
 }
 """Settings of live data only."""
