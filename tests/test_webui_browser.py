@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,35 @@ def test_filters_change_the_list_in_place_and_work_without_javascript(chromium: 
     plain.page.click("text=Filter >> visible=true")
     assert plain.page.locator("text=14 subscribers").count() == 1
     plain.context.close()
+
+
+def test_the_numbers_of_a_page_are_of_when_the_web_app_last_answered(chromium: Any, tmp_path: Path) -> None:
+    world = World(tmp_path)
+    seed_stream(world.store)
+    with served(world.app) as address:
+        visit = Visit(chromium, address)
+        visit.open("/dashboard")
+        assert not visit.page.locator("#as-of").is_visible()
+        before = datetime.now(UTC).replace(microsecond=0)
+        visit.page.route("**/dashboard/live*", lambda route: route.abort())
+        visit.page.wait_for_selector("text=Web app unreachable")
+        shown = visit.page.locator("#as-of b").inner_text()
+        at = datetime.strptime(f"{before.year} {shown}", "%Y %d %b %H:%M:%S").replace(tzinfo=UTC)
+        assert abs(at - before) < timedelta(seconds=5)
+        assert visit.page.evaluate("document.documentElement.hasAttribute('data-stale')")
+        visit.page.unroute("**/dashboard/live*")
+        visit.page.wait_for_selector("#status:not(:has-text('Web app'))")
+        visit.context.close()
+    world.close()
+
+
+def test_menus_work_without_javascript_on_a_phone_too(chromium: Any, address: str) -> None:
+    for width in (390, 1440):
+        visit = Visit(chromium, address, java_script_enabled=False, viewport={"width": width, "height": 844})
+        visit.page.get_by_role("link", name="Policy & Plan").first.click()
+        visit.page.wait_for_url("**/rules")
+        assert not visit.page.locator("#theme").is_visible()
+        visit.page.get_by_role("button", name="admin: account").click()
+        visit.page.get_by_role("button", name="Sign out").click()
+        visit.page.wait_for_url("**/signin*")
+        visit.context.close()

@@ -3,12 +3,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
 from webui_world import World, add_sample, seed_promotions, seed_stream
 
+from callbeam_io.store import utc_text
 from callbeam_io.workload.control import StoreSettings
 from callbeam_io.workload.live import live_settings
 from callbeam_io.workload.settings import WorkloadSettings
@@ -34,6 +36,21 @@ def test_the_page_is_for_administrators(world: World) -> None:
         == world.get("/generator/live", "viewer").status_code
         == 403
     )
+
+
+def test_the_page_says_what_it_would_generate_for(world: World) -> None:
+    assert "No live run takes records" in world.get("/generator").text
+    seed_stream(world.store)
+    time.sleep(1.1)  # the pulse looks once a second
+    assert (
+        "No live run takes records" in world.get("/generator").text
+    )  # it reads nothing that can be written to
+    options = {"max_ahead": 86400, "inputs": ["dir:///landing"]}
+    run_id = world.store.start_run(mode="streaming", runner="DirectRunner", options=options)
+    world.store.update_run(run_id, watermark=utc_text(datetime.now(UTC)))
+    time.sleep(1.1)
+    page = world.get("/generator").text
+    assert "Start one from here" in page and "Records come in already" in page
 
 
 def test_there_is_a_knob_for_every_setting_but_files() -> None:

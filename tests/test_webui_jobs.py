@@ -93,6 +93,7 @@ def test_upload_look_run_results(world: World) -> None:
     ] == 2592000
     live = world.get(f"/runs/jobs/{job_id}/live").json
     assert "done" in live["parts"]["state"] and "81 read" in live["parts"]["log"]
+    assert "Cancel" not in live["parts"]["act"] and "Cancel" not in shown
     listed = world.get("/runs").text
     assert "Run: calls.csv" in listed and "Start a run" in listed
     assert world.get(address).status_code == 400  # it was started: there is no draft any more

@@ -9,6 +9,7 @@ import pytest
 from webui_world import World, add_sample, seed_batch, seed_promotions, seed_stream
 
 from callbeam_io.store import open_store, utc_text
+from callbeam_io.store.runs import change
 from callbeam_io.store.web_queries import StoreError
 from webui.pulse import Pulse, judge
 from webui.services import ShortCache
@@ -96,6 +97,11 @@ def test_a_pipeline_that_was_killed_is_seen_as_stopped(tmp_path: Path) -> None:
     world.store._release(run_id)  # what the death of a process does
     clock.now += 1.1
     assert pulse.status().kind == "stopped"
+    with world.store.writing() as connection:
+        connection.execute(change(run_id).values(heartbeat=text(60)))
+    for page in ("/runs", f"/runs/{run_id}"):
+        shown = world.get(page).text
+        assert "</span>stopped</span>" in shown and "</span>running</span>" not in shown
     world.close()
 
 

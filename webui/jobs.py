@@ -42,6 +42,8 @@ def live(job_id: str) -> ResponseReturnValue:
         "state": render_template("_job_state.html", job=row),
         "log": render_template("_job_log.html", log=jobs().tail(job_id)),
     }
+    if row["state"] != "running":  # a button that is replaced while it is pressed does nothing
+        parts["act"] = render_template("_job_act.html", job=row)
     return jsonify(status=services().pulse.status().as_json(), parts=parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -16,8 +17,9 @@ from webui.commands import again_options, resume_command
 from webui.jobs import recent
 from webui.layout import NavItem
 from webui.new_run import begun
+from webui.pulse import is_alive
 from webui.roles import ADMIN, ANALYST, demand, log, may, required
-from webui.services import cached, jobs, services, store
+from webui.services import cached, jobs, store
 
 bp = Blueprint("runs", __name__)
 NAV = [NavItem("Operate", "Runs", "cpu", "runs.runs", ANALYST, place=10)]
@@ -28,7 +30,7 @@ FATES: Final = (
     ("records_duplicate", "Duplicate", "Seen before: the same id of the same caller."),
     ("records_late", "Late", "Came after the watermark less the allowed lateness; kept among the rejects."),
 )
-TONES: Final = {"running": "ok", "done": "ok", "failed": "bad", "cancelled": "idle"}
+TONES: Final = {"running": "ok", "done": "ok", "failed": "bad", "stopped": "bad", "cancelled": "idle"}
 
 
 @bp.get("/runs")
@@ -42,6 +44,7 @@ def runs() -> ResponseReturnValue:
         runs=found,
         jobs=started,
         tones=TONES,
+        state=state,
         lasted=lasted,
         day=cached("day", 5, lambda: band.of_day(store())),
         resume=_resumable(found),
@@ -51,8 +54,7 @@ def runs() -> ResponseReturnValue:
 def _resumable(found: list[dict[str, Any]]) -> str:
     """The command to go on with the newest streaming run, if it does not run."""
     row = next((r for r in found if r["mode"] == "streaming"), None)
-    stopped = row is not None and services().pulse.status().kind == "stopped"
-    return resume_command(row) if row is not None and (stopped or row["state"] != "running") else ""
+    return resume_command(row) if row is not None and state(row) != "running" else ""
 
 
 @bp.route("/runs/<run_id>", methods=["GET", "POST"])
@@ -69,10 +71,11 @@ def run(run_id: str) -> ResponseReturnValue:
         run=row,
         fates=FATES,
         tones=TONES,
+        state=state(row),
         reasons=web_queries.grouped(store(), "rejects", run_id, ["reason"]),
         lasted=lasted(row),
         again=again,
-        resume=resume_command(row) if row["mode"] == "streaming" and row["state"] != "running" else "",
+        resume=resume_command(row) if row["mode"] == "streaming" and state(row) != "running" else "",
         job_id=job_of_run(store(), run_id) if may(ADMIN) else None,
     )
 
@@ -89,6 +92,13 @@ def _again(row: dict[str, Any], options: dict[str, Any] | None) -> ResponseRetur
         return redirect(url_for("runs.run", run_id=row["run_id"]))
     log("run started", row["run_id"], {"job": job_id, "again": True})
     return begun(job_id)
+
+
+def state(row: dict[str, Any]) -> str:
+    """The state of a run; of one whose process was killed it is ``stopped``."""
+    if row["state"] != "running" or is_alive(store(), row, time.time()):
+        return str(row["state"])
+    return "stopped"
 
 
 def lasted(row: dict[str, Any]) -> str:

@@ -16,6 +16,9 @@
   const none = { type: "GeometryCollection", geometries: [] };
   const layers = ["coastlines", "land", "ocean", "lakes", "rivers", "countries", "subunits"];
   window.PlotlyGeoAssets = { topojson: { world_110m: { type: "Topology", arcs: [], objects: Object.fromEntries(layers.map((l) => [l, none])) } } };
+  const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+  const clock = (at) => `${at.getUTCDate()} ${months[at.getUTCMonth()]} ${at.toISOString().slice(11, 19)}`;
+  let good = clock(new Date()); // when the numbers on the page were last true
   const config = { displayModeBar: false, responsive: true, topojsonURL: "/static/" };
 
   const status = (s) => {
@@ -28,7 +31,10 @@
     const stale = ["stopped", "unreachable", "offline"].includes(s.kind);
     root.toggleAttribute("data-stale", stale);
     const note = document.getElementById("as-of");
-    if (note) { note.hidden = !stale; if (s.as_of) note.querySelector("b").textContent = s.as_of; }
+    if (!note) return;
+    const since = s.as_of || (stale && note.hidden ? good : "");
+    if (since) note.querySelector("b").textContent = since;
+    note.hidden = !stale;
   };
   const draw = async (figures) => {
     for (const [name, figure] of Object.entries(figures || {})) {
@@ -60,6 +66,7 @@
     if (reply.status === 401) { location.reload(); return; }
     if (!reply.ok && reply.status !== 503) throw new Error(reply.status);
     const answer = await reply.json();
+    if (reply.ok) good = clock(new Date(reply.headers.get("Date") || Date.now()));
     if (reply.status === 503) { status({ kind: "unreachable", text: "Store unreachable", icon: "plug-fill", tone: "bad", detail: "" }); return; }
     if (answer.status) status(answer.status);
     fill(answer);
