@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from sqlalchemy import text
 from stores import store_fixture, url_fixture  # noqa: F401
 
 from callbeam_io.store import Store, web_rules
@@ -55,6 +56,37 @@ def test_of_many_who_save_at_once_one_succeeds(store: Store) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(save, range(8))) == 1
     assert len(saved.rule_versions(store, "a")) == 1
+
+
+def test_who_switches_another_version_on_than_they_saw_is_told(store: Store) -> None:
+    save_rules(store, [draft("a", enabled=False)], "ann")
+    save_rules(store, [draft("a", 1, enabled=None)], "bob")
+    with pytest.raises(RuleConflict, match="version 2"):
+        switch_rule(store, "a", on=True, base=1)
+    assert not saved.rule_row(store, "a")["enabled"] and switch_rule(store, "a", on=True, base=2)
+    save_rules(store, [draft("a", 2, enabled=None), draft("b", enabled=None)], "ann")
+    assert [r["enabled"] for r in saved.list_rules(store)] == [True, False]
+
+
+def test_what_cannot_be_decided_is_switched_off_but_not_what_was_saved_since(store: Store) -> None:
+    save_rules(store, [draft("a"), draft("b")], "ann")
+    rows = {name: saved.rule_row(store, name) for name in "ab"}
+    save_rules(store, [draft("b", 1)], "bob")
+    for row in rows.values():
+        saved.switch_off_broken(store, row, "no such field")
+    found = [(r["enabled"], r["error"], r["version"]) for r in saved.list_rules(store)]
+    assert found == [(False, "no such field", 1), (True, None, 2)]
+
+
+@pytest.mark.parametrize("broken", ['{"name": ', "3", "null", "[1]", "[" * 100_000])
+def test_a_definition_that_is_no_object_reads_as_an_empty_one(store: Store, broken: str) -> None:
+    save_rules(store, [draft("a")], "ann")
+    with store.writing() as connection:
+        for table in ("rules", "rule_versions"):
+            connection.execute(text(f"UPDATE {table} SET definition = :broken"), {"broken": broken})
+    rows = [saved.rule_row(store, "a"), *saved.list_rules(store), *saved.rule_versions(store, "a")]
+    assert [row["definition"] for row in rows] == [{}] * 3
+    assert saved.definition_of(rows[0]) == {"enabled": True}
 
 
 def test_switches(store: Store) -> None:
@@ -112,10 +144,10 @@ def test_what_rules_did_by_day_and_since(store: Store) -> None:
     store.writer().write(run_id, {"promotions": pl.DataFrame(rows)})
     assert web_rules.outcomes_of_all(store, run_id) == {"a": {"offered": 2, "capped": 1}, "b": {"offered": 1}}
     assert web_rules.outcomes_since(store, run_id, "a", "2026-01-01 12:00:00") == {"offered": 1, "capped": 1}
-    found = web_rules.outcomes_by_day(store, run_id, "a", 1)
+    found = web_rules.outcomes_by_day(store, run_id, "a")
     assert [(r["day"], r["outcome"], r["count"]) for r in found] == [
+        ("2026-01-01", "offered", 1),
         ("2026-01-02", "capped", 1),
         ("2026-01-02", "offered", 1),
     ]
-    assert len(web_rules.outcomes_by_day(store, run_id, "a", 9)) == 3
-    assert web_rules.outcomes_by_day(store, run_id, "c", 9) == []
+    assert web_rules.outcomes_by_day(store, run_id, "c") == []

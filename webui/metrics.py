@@ -13,7 +13,7 @@ from flask_login import current_user
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from callbeam_io.store import web_queries
+from callbeam_io.store.rules import run_outcomes
 from webui import words
 from webui.pulse import ALIVE, Pulse
 from webui.services import Services, ShortCache
@@ -70,16 +70,12 @@ class StoreCollector:
 
     def _promotions(self, run_id: str, _: Pulse) -> Metric:
         kept: ShortCache = self._found.cache
-        rows = kept.get(
-            ("metrics", run_id),
-            5,
-            lambda: web_queries.grouped(self._found.store, "promotions", run_id, ["outcome"]),
-        )
+        counts = kept.get(("metrics", run_id), 5, lambda: run_outcomes(self._found.store, run_id))
         found = CounterMetricFamily(
             "callbeam_promotions", "Promotions of the run by outcome", labels=["outcome"]
         )
-        for row in rows:
-            found.add_metric([row["outcome"]], row["count"])
+        for outcome, count in counts.items():
+            found.add_metric([outcome], count)
         return found
 
 

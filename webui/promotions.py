@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from callbeam_io.store import utc_text, web_people, web_promotions, web_queries
+from callbeam_io.store import utc_text, web_people, web_promotions, web_queries, web_rules
 from callbeam_io.store.rules import list_rules
 from webui import view, words
 from webui.exports import csv_response
@@ -53,7 +53,8 @@ def promotions() -> ResponseReturnValue:
     if run is None:
         return render_template("no_run.html", title="Promotions")
     run_id, where = run["run_id"], _where()
-    counts = cached(("outcomes", run_id), 2, lambda: _counts(run_id))
+    counts = outcomes_of(run)
+    counts[""] = {o: sum(of.get(o, 0) for of in counts.values()) for o in web_promotions.OUTCOMES}
     rows = web_promotions.newest(store(), run_id, where, PAGE + 1, _before())
     older = {f"before_{n}": rows[PAGE - 1][n] for n in _PLACE} if len(rows) > PAGE else None
     return render_template(
@@ -67,7 +68,9 @@ def promotions() -> ResponseReturnValue:
         older=older,
         where=_chosen(),
         span=tuple(request.args.get(n, "") for n in _DECIDED),
-        total=cached(("promotions", run_id, repr(where)), 1, lambda: _total(run_id, where)),
+        total=cached(
+            ("promotions", run_id, repr(where)), view.lasting(run, 1), lambda: _total(run_id, where)
+        ),
     )
 
 
@@ -75,14 +78,13 @@ def _total(run_id: str, where: Mapping[str, Any]) -> int:
     return store().count("promotions", run_id, where=where)
 
 
-def _counts(run_id: str) -> dict[str, dict[str, int]]:
-    """Per rule the promotions by outcome; under the empty name those of all rules."""
-    found: dict[str, dict[str, int]] = {"": {}}
-    for row in web_queries.grouped(store(), "promotions", run_id, ["rule_id", "outcome"]):
-        for rule_id in ("", row["rule_id"]):
-            of_rule = found.setdefault(rule_id, {})
-            of_rule[row["outcome"]] = of_rule.get(row["outcome"], 0) + row["count"]
-    return found
+def outcomes_of(run: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Per rule its promotions in a run by outcome, the rule with the most of them first."""
+    run_id = run["run_id"]
+    made = cached(
+        ("outcomes", run_id), view.lasting(run, 2), lambda: web_rules.outcomes_of_all(store(), run_id)
+    )
+    return dict(sorted(made.items(), key=lambda of_rule: -sum(of_rule[1].values())))
 
 
 def rule_names() -> dict[str, str]:

@@ -59,19 +59,26 @@ def _counts(run: dict[str, Any], rule_id: str) -> dict[str, dict[str, int]]:
     for label, span in SPANS.items():
         if end is not None:
             found[label] = web_rules.outcomes_since(store(), run["run_id"], rule_id, utc_text(end - span))
-    return {**found, "whole run": saved.rule_outcomes(store(), rule_id, run["run_id"])}
+    whole: dict[str, int] = {}
+    for row in _by_day(run, rule_id):
+        whole[row["outcome"]] = whole.get(row["outcome"], 0) + row["count"]
+    return {**found, "whole run": whole}
 
 
 def _days(run: dict[str, Any], rule_id: str) -> list[dict[str, Any]]:
     """Per day the promotions by outcome, the oldest first: ``{"day": …, "offered": 3, …}``."""
+    days: dict[str, dict[str, Any]] = {}
+    for row in _by_day(run, rule_id):
+        days.setdefault(row["day"], {"day": row["day"]})[row["outcome"]] = row["count"]
+    return list(days.values())[-SHOWN:]
 
-    def make() -> list[dict[str, Any]]:
-        days: dict[str, dict[str, Any]] = {}
-        for row in web_rules.outcomes_by_day(store(), run["run_id"], rule_id, SHOWN):
-            days.setdefault(row["day"], {"day": row["day"]})[row["outcome"]] = row["count"]
-        return list(days.values())
 
-    return cached(("rule days", run["run_id"], rule_id), 2, make)
+def _by_day(run: dict[str, Any], rule_id: str) -> list[dict[str, Any]]:
+    run_id = run["run_id"]
+    seconds = view.lasting(run, 2)
+    return cached(
+        ("rule days", run_id, rule_id), seconds, lambda: web_rules.outcomes_by_day(store(), run_id, rule_id)
+    )
 
 
 def _effect(rule_id: str) -> str:
@@ -142,7 +149,8 @@ def _switched_on(row: dict[str, Any]) -> ResponseReturnValue:
     if start not in rule_form.STARTS:
         abort(400)
     try:
-        rule_saving.switch_on(row, start)
+        seen = request.form.get("base", rule_saving.version_of(row), type=int)
+        rule_saving.switch_on({**row, "version": seen}, start)
     except RequestError as error:
         flash(f"{row['name']} stays off: {error}", "warning")
         return redirect(url_for("rule_builder.edit", rule_id=row["rule_id"]))

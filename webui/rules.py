@@ -21,11 +21,11 @@ from flask.typing import ResponseReturnValue
 
 from callbeam_io.rule_desk import DeskError
 from callbeam_io.store import rules as saved
-from callbeam_io.store import web_rules
 from callbeam_io.store.web_queries import CallbeamError, RequestError
 from webui import errors, rule_saving, rule_words, view
 from webui.desk import desk, sentence_of
 from webui.layout import NavItem
+from webui.promotions import outcomes_of
 from webui.reasons import OUTCOMES
 from webui.roles import ANALYST, required
 from webui.rule_saving import RuleConflict, RuleDraft, draft_of, row_of
@@ -98,7 +98,7 @@ def _set_priority(row: dict[str, Any], priority: int) -> None:
 def _page(wrong: dict[str, str] | None = None) -> ResponseReturnValue:
     rows = saved.list_rules(store())
     run = view.chosen_run()
-    counts = {} if run is None else cached(("rule outcomes", run["run_id"]), 2, lambda: _outcomes(run))
+    counts = {} if run is None else outcomes_of(run)
     page = render_template(
         "rules.html",
         rows=[
@@ -110,10 +110,6 @@ def _page(wrong: dict[str, str] | None = None) -> ResponseReturnValue:
         errors=wrong or {},
     )
     return page, 422 if wrong else 200
-
-
-def _outcomes(run: dict[str, Any]) -> dict[str, dict[str, int]]:
-    return web_rules.outcomes_of_all(store(), run["run_id"])
 
 
 def _recipes(there: set[str]) -> list[dict[str, Any]]:

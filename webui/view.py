@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from flask import abort, request, url_for
 
@@ -10,6 +11,7 @@ from callbeam_io.store import web_queries
 from webui.services import cached, store
 
 Run = dict[str, Any]
+_FOR_GOOD: Final = 600.0
 
 
 def chosen_run() -> Run | None:
@@ -26,6 +28,11 @@ def chosen_run() -> Run | None:
 def _newest() -> Run | None:
     run_id = store().newest_run()
     return None if run_id is None else web_queries.run_row(store(), run_id)
+
+
+def lasting(run: Mapping[str, Any], seconds: float) -> float:
+    """For how many seconds that was read of a run is good: of one that is done nothing changes any more."""
+    return seconds if run["finished_at"] is None else _FOR_GOOD
 
 
 def recent_runs() -> list[Run]:

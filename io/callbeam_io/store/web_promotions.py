@@ -51,6 +51,8 @@ def newest(
     """Promotions of a run, the newest first; ``before``: after this row of the page before."""
     order = [(_PROMOTIONS.c[name], True) for name in ("decided_at", "rule_id", "subscriber")]
     wanted: list[ColumnElement[bool]] = [_PROMOTIONS.c.run_id == run_id, *conditions(_PROMOTIONS, where)]
+    if "subscriber" not in where:  # without it SQLite reads and sorts all promotions of the run
+        wanted.append(_PROMOTIONS.c.decided_at >= "")
     if before is not None:
         wanted.append(beyond(order, before))
     statement = select(_PROMOTIONS).where(*wanted).order_by(*sorting(order)).limit(limit)
