@@ -20,6 +20,7 @@ from itertools import pairwise
 import numpy as np
 
 from transforms.columns.directory import BusinessTypes
+from transforms.columns.rules.counters import Counters
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.gate import Gate, promote
 from transforms.columns.rules.history import History
@@ -167,6 +168,7 @@ def live(part: Interactions, rules: list[ActiveRule], pane: int, calls: int) -> 
     """Processor seconds per interaction of one shard's stream with the rules, and with none, half the month old."""
     context, took = Context(WORDS, regions_of), []
     for some in (rules, []):
+        counters = Counters()
         middle = BEGIN + DAYS * 43200
         history = History(decided=middle).append(part.take(part.start < middle)).after(middle)
         memory = evaluate(
@@ -178,7 +180,9 @@ def live(part: Interactions, rules: list[ActiveRule], pane: int, calls: int) -> 
         for rows in arrivals:
             history = history.append(rest.take(rows))
             upto = int(rest.start[rows[-1]]) // pane * pane
-            _, history, memory = decide_live(some, history, context, upto=upto, pane=pane, memory=memory)
+            _, history, memory = decide_live(
+                some, history, context, upto=upto, pane=pane, memory=memory, counters=counters
+            )
         took.append((time.process_time() - began) / len(rest))
     return took[0], took[1]
 

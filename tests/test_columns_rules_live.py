@@ -9,6 +9,7 @@ from rules_strategies import CONTEXT, PANE, TYPES, WORLD, interactions_of, world
 from test_columns_rules_evaluate import active, budget, rows
 
 from transforms.columns.rules import history as histories
+from transforms.columns.rules.counters import Counters
 from transforms.columns.rules.firings import gather
 from transforms.columns.rules.history import History, history_from_arrow
 from transforms.columns.rules.live import decide_live
@@ -17,15 +18,24 @@ from transforms.columns.rules.memory import Memory
 LONGEST = 6 * 3600
 
 
-def stream(activations, records, calls, dropping=False, saving=False):
+def stream(activations, records, calls, dropping=False, saving=False, keeping=True):
     rules, memory, history, parts = active(activations), Memory(), History(decided=calls[0]), []
+    counters = Counters()
     for number, upto in enumerate(calls[1:]):
         arrived = [r for r in records if r.arrival == number]
         for part in (arrived[::2], arrived[1::2]):
             history = history.append(interactions_of(part))
         if saving:
             history = history_from_arrow(history.to_arrow())
-        fired, history, memory = decide_live(rules, history, CONTEXT, upto=upto, pane=PANE, memory=memory)
+        fired, history, memory = decide_live(
+            rules,
+            history,
+            CONTEXT,
+            upto=upto,
+            pane=PANE,
+            memory=memory,
+            counters=counters if keeping else None,
+        )
         if dropping:
             history = history.drop_before(upto - LONGEST, lambda codes, starts: starts % 24, len(TYPES))
         parts.append(fired)
@@ -33,12 +43,12 @@ def stream(activations, records, calls, dropping=False, saving=False):
 
 
 @budget
-@given(worlds(late=True), st.booleans(), st.booleans(), st.sampled_from([0, 2, 2048]))
-def test_a_stream_equals_the_oracle(world, dropping, saving, small):
+@given(worlds(late=True), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0, 2, 2048]))
+def test_a_stream_equals_the_oracle(world, dropping, saving, keeping, small):
     activations, records, calls = world
     before, histories._SMALL = histories._SMALL, small
     try:
-        found = stream(activations, records, calls, dropping, saving)
+        found = stream(activations, records, calls, dropping, saving, keeping)
     finally:
         histories._SMALL = before
     assert found == oracle.firings(WORLD, activations, records, calls)

@@ -113,6 +113,26 @@ def test_a_file_moved_in_counts_at_the_second_look(tmp_path: Path) -> None:
     assert landing.waiting == ["quick.csv"]
 
 
+def test_files_with_later_names_wait_for_one_that_may_be_whole_but_not_for_one_that_grows(
+    tmp_path: Path,
+) -> None:
+    landing = Landing(tmp_path, ReadNames())
+    (tmp_path / "1.csv").write_bytes(text(1))
+    land(tmp_path, "2.csv", text(1))
+    landing.look(0.0)
+    landing.look(0.2)
+    assert landing.waiting == [] and landing.unsettled == 2
+    landing.look(1.2)
+    assert landing.waiting == ["1.csv", "2.csv"] and landing.unsettled == 0
+    (tmp_path / "3.csv").write_bytes(text(1))
+    land(tmp_path, "4.csv", text(1))
+    for k in range(4):
+        assert landing.waiting == ["1.csv", "2.csv"]
+        (tmp_path / "3.csv").write_bytes(text(2 + k))
+        landing.look(2.0 + 0.9 * k)
+    assert landing.waiting == ["1.csv", "2.csv", "4.csv"]
+
+
 def test_what_cannot_be_read_is_one_reject_and_does_not_stop_the_feed(tmp_path: Path) -> None:
     land(tmp_path, "a.csv", b"\x30\x82\x00\x01" * 100)
     whole = gzip.compress(text(9000), compresslevel=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import bisect
 import os
 import stat
 import zlib
@@ -13,6 +14,8 @@ from typing import Final
 
 SETTLE: Final = 1.0
 """Seconds in which a file that is written in place must not change."""
+HOLD: Final = 2.5
+"""Seconds for which a file that has just been seen keeps the files with later names waiting."""
 _UNFINISHED: Final = (".tmp", ".part", ".partial")
 _HIDDEN: Final = (".", "_")
 _PACK: Final = 512
@@ -76,11 +79,12 @@ def _unpack(pack: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Look:
-    """What a file looked like, and since when it does."""
+    """What a file looked like, since when it does, and when it was seen first."""
 
     size: int
     modified: int
     since: float
+    first: float
 
 
 @dataclass
@@ -89,7 +93,8 @@ class Landing:
 
     A file counts once it is not empty, its name neither begins with ``.`` or ``_`` nor ends in ``.tmp``,
     ``.part`` or ``.partial``, and it has kept size and time of change over two looks: a second apart, unless
-    it was moved in (its inode changed after its content did).
+    it was moved in (its inode changed after its content did). Files with later names wait for it, so that records
+    are read in order of names, but not for one that goes on being written.
 
     Attributes:
         folder: where to look; folders in it are not entered.
@@ -103,6 +108,7 @@ class Landing:
     taken: str | None = None
     waiting: list[str] = field(default_factory=list)
     _looks: dict[str, _Look] = field(default_factory=dict)
+    _held: list[str] = field(default_factory=list)
 
     def look(self, now: float) -> None:
         """Looks at the folder; what has become whole joins `waiting`.
@@ -113,7 +119,7 @@ class Landing:
         Raises:
             OSError: the folder cannot be listed.
         """
-        queued = set(self.waiting)
+        queued = {*self.waiting, *self._held}
         known = queued | {self.taken}
         looks: dict[str, _Look] = {}
         there: set[str] = set()
@@ -126,7 +132,10 @@ class Landing:
                 if found is not None and self._settled(entry.name, found, now, looks):
                     queued.add(entry.name)
         self._looks = looks
-        self.waiting = sorted(queued)
+        before = min((name for name, look in looks.items() if now - look.first < HOLD), default=None)
+        names = sorted(queued)
+        ready = len(names) if before is None else bisect.bisect_left(names, before)
+        self.waiting, self._held = names[:ready], names[ready:]
         self.read.forget_gone(there)
 
     def take(self) -> str:
@@ -142,13 +151,13 @@ class Landing:
 
     @property
     def unsettled(self) -> int:
-        """Files that may still be written to."""
-        return len(self._looks)
+        """Files that may still be written to, and whole ones that wait for one of these."""
+        return len(self._looks) + len(self._held)
 
     def _settled(self, name: str, found: os.stat_result, now: float, looks: dict[str, _Look]) -> bool:
         old = self._looks.get(name)
         if old is None or (old.size, old.modified) != (found.st_size, found.st_mtime_ns):
-            looks[name] = _Look(found.st_size, found.st_mtime_ns, now)
+            looks[name] = _Look(found.st_size, found.st_mtime_ns, now, old.first if old else now)
             return False
         moved_in = found.st_ctime_ns > found.st_mtime_ns
         if moved_in or now - old.since >= SETTLE:

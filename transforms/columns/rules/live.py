@@ -10,27 +10,34 @@ late interactions at the next pane end.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints, distinct, find
+from transforms.columns.rules.bounds import node_bound
+from transforms.columns.rules.counters import Counters, Step, window_of
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firing import ready
-from transforms.columns.rules.firings import Firings, gather
+from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.history import EARLIEST, History
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import NEVER, Memory
 from transforms.columns.rules.people import Context
-from transforms.columns.rules.plan import Filter, Leaf, least_interactions, leaves_of
-from transforms.columns.rules.table import abroad, passing
+from transforms.columns.rules.plan import Leaf, leaves_of
 from transforms.columns.rules.turns import Turn, turns_of
 from transforms.rules.language import ActiveRule, Condition, Group
 
 
 def decide_live(
-    rules: Sequence[ActiveRule], history: History, context: Context, *, upto: int, pane: int, memory: Memory
+    rules: Sequence[ActiveRule],
+    history: History,
+    context: Context,
+    *,
+    upto: int,
+    pane: int,
+    memory: Memory,
+    counters: Counters | None = None,
 ) -> tuple[Firings, History, Memory]:
     """The firings at all pane ends after the last decided one until ``upto``, as `evaluate` gives them.
 
@@ -41,6 +48,7 @@ def decide_live(
         upto: second of the last pane end to decide.
         pane: length of a pane in seconds.
         memory: from the call before.
+        counters: of the same shard, changed in place; without them all is counted anew.
 
     Returns:
         Firings, and the history and memory for the next call.
@@ -48,14 +56,12 @@ def decide_live(
     after = _first(history, upto, pane) if history.decided is None else history.decided
     context = replace(context, people=history.people)
     turns = turns_of(rules, memory, after, upto, pane)
-    old = [turn for turn in turns if not turn.begins]
-    only = Changes(history, context, old, after, upto, pane, memory).only()
+    changes = Changes(history, context, counters or Counters(), after, upto, pane)
+    only = changes.only([turn for turn in turns if not turn.begins], memory)
     if len(only) < len(turns):
         rows, late = history.everything()
     else:
         touched = _union(list(only.values()))
-        if not len(touched):
-            return gather([]), history.after(upto), memory
         rows, late = history.of(touched, _since(turns, context, after, pane))
         context = replace(context, people=history.people.of(touched))
     fired, memory = evaluate(
@@ -82,124 +88,102 @@ def _since(turns: Sequence[Turn], context: Context, after: int, pane: int) -> in
     return (after // pane - max((leaf.panes or 0 for leaf in leaves), default=0)) * pane
 
 
-@dataclass
 class Changes:
-    """The subscribers for whom something changes at the pane ends ``after < t <= upto``.
+    """The subscribers for whom something changes at the pane ends ``after < t <= upto``."""
 
-    Attributes:
-        turns: of rules that had begun before.
-        memory: of what rules have done until ``after``.
-    """
+    def __init__(
+        self, history: History, context: Context, counters: Counters, after: int, upto: int, pane: int
+    ) -> None:
+        self._history, self._context, self._counters = history, context, counters
+        self._after, self._upto, self._pane = after, upto, pane
 
-    history: History
-    context: Context
-    turns: Sequence[Turn]
-    after: int
-    upto: int
-    pane: int
-    memory: Memory
+    def only(self, turns: Sequence[Turn], memory: Memory) -> dict[int, Ints]:
+        """Per position of a rule the ascending codes of those for whom it may fire; the counters go on to ``upto``.
 
-    def only(self) -> dict[int, Ints]:
-        """Per position of a rule the ascending codes of those for whom it may fire."""
-        return {turn.position: self._of(turn) for turn in self.turns}
-
-    def _of(self, turn: Turn) -> Ints:
-        rule, memory = turn.active.rule, self.memory.of(turn.active.rule.rule_id)
-        leaves = leaves_of(rule, self.context.words, self.pane)
-        touched = self._new_or_late.copy()
-        for leaf, turned in _leaves(rule.when, "when", leaves):
-            enter, leave = leaf.movers(turned)
-            if enter is not None:
-                self._moves[0].mark(enter, touched)
-            if leave is not None:
-                self._moves[leaf.panes or 0].mark(leave, touched)
-        touched[find(self._everybody, self._cooled.get(turn.position, self._everybody[:0]))[0]] = True
-        least = least_interactions(rule.when, "when", leaves)
-        if least > 1:
-            touched &= self._counts >= least
-        codes = self._everybody[touched]
-        return _union([codes[ready(rule.limits, memory, codes, self.upto)], self._awaited(turn)])
-
-    def _awaited(self, turn: Turn) -> Ints:
-        """Whom a rule that fires ``always`` bars until it has stopped holding, and anything happens to."""
-        codes = self._barred(turn)
-        return codes[find(self._everybody, codes)[1]]
-
-    def _barred(self, turn: Turn) -> Ints:
-        memory = self.memory.of(turn.active.rule.rule_id)
-        return memory.codes[memory.barred & (turn.active.rule.limits.repeat == "always")]
-
-    @cached_property
-    def _rows(self) -> dict[int, Interactions]:
-        """By length of window in panes the interactions that leave it in this call; by 0 those that enter any."""
-        found = {0: self._passing(0)}
-        for turn in self.turns:
-            leaves = leaves_of(turn.active.rule, self.context.words, self.pane)
-            awaited = len(self._barred(turn)) > 0
-            for leaf, turned in _leaves(turn.active.rule.when, "when", leaves):
-                leaving = leaf.movers(turned)[1] is not None
-                if leaf.panes and leaf.panes not in found and (leaving or awaited):
-                    found[leaf.panes] = self._passing(leaf.panes)
+        Args:
+            turns: of rules that had begun before.
+            memory: of what rules have done until ``after``.
+        """
+        if not turns:
+            return {}
+        leaves = {t.position: leaves_of(t.active.rule, self._context.words, self._pane) for t in turns}
+        self._counters.stand(
+            {w for of_rule in leaves.values() for leaf in of_rule.values() if (w := window_of(leaf))},
+            self._history,
+            self._context,
+            self._pane,
+        )
+        late, cooled = self._history.late().caller, self._cooled(turns, memory)
+        step = self._step(np.concatenate([late, *cooled.values()]))
+        fresh = step.new | _among(step.codes, late)
+        found = {}
+        for turn in turns:
+            touched = fresh | _moved(turn, leaves[turn.position], step)
+            if turn.position in cooled:
+                touched |= _among(step.codes, cooled[turn.position])
+            found[turn.position] = self._may_fire(turn, leaves[turn.position], step, touched, fresh, memory)
+        step.finish(self._upto)
         return found
+
+    def _step(self, others: Ints) -> Step:
+        leaving = {panes: self._passing(panes) for panes in {w.panes for w in self._counters.kept}}
+        return Step(self._counters, self._passing(0), leaving, others, self._context)
 
     def _passing(self, panes: int) -> Interactions:
-        first, end = ((t // self.pane - panes) * self.pane for t in (self.after, self.upto))
-        return self.history.starting(first, end)
+        """The interactions that leave windows of so many panes in this call; of 0 panes: that enter any."""
+        first, end = ((t // self._pane - panes) * self._pane for t in (self._after, self._upto))
+        return self._history.starting(first, end)
 
-    @cached_property
-    def _cooled(self) -> dict[int, Ints]:
+    def _cooled(self, turns: Sequence[Turn], memory: Memory) -> dict[int, Ints]:
         """Per position of a rule that fires ``always`` the subscribers whose cooldown ends in this call."""
         found = {}
-        for turn in self.turns:
-            limits, memory = turn.active.rule.limits, self.memory.of(turn.active.rule.rule_id)
-            over = np.where(memory.last == NEVER, self.after, memory.last + limits.cooldown)
+        for turn in turns:
+            limits, old = turn.active.rule.limits, memory.of(turn.active.rule.rule_id)
+            over = np.where(old.last == NEVER, self._after, old.last + limits.cooldown)
             if limits.repeat == "always":
-                found[turn.position] = memory.codes[(over > self.after) & (over <= self.upto)]
+                found[turn.position] = old.codes[(over > self._after) & (over <= self._upto)]
         return found
 
-    @cached_property
-    def _everybody(self) -> Ints:
-        """Whoever anything happens to, ascending."""
-        moving = [rows.caller for rows in self._rows.values()]
-        return _union([*moving, self.history.late().caller, *self._cooled.values()])
+    def _may_fire(
+        self,
+        turn: Turn,
+        leaves: Mapping[str, Leaf],
+        step: Step,
+        touched: Bools,
+        fresh: Bools,
+        memory: Memory,
+    ) -> Ints:
+        """The codes of those of the touched for whom the counters and the limits let the rule fire.
 
-    @cached_property
-    def _moves(self) -> dict[int, Moving]:
-        return {panes: Moving(rows, self.context, self._everybody) for panes, rows in self._rows.items()}
-
-    @cached_property
-    def _counts(self) -> Ints:
-        return self.history.count(self._everybody)
-
-    @cached_property
-    def _new_or_late(self) -> Bools:
-        """Who of everybody has a first record in this call, or a late one."""
-        found = np.zeros(len(self._everybody), np.bool_)
-        entering = self._moves[0].person
-        known = find(self.history.people.codes, self._everybody)[1]
-        found[entering] = ~known[entering]
-        found[find(self._everybody, self.history.late().caller)[0]] = True
-        return found
+        One that fires when its condition comes to hold has to be able to be false before, but for those
+        with a first or a late record.
+        """
+        rule = turn.active.rule
+        at = np.flatnonzero(touched)
+        at = at[ready(rule.limits, memory.of(rule.rule_id), step.codes[at], self._upto)]
+        bound = node_bound(rule.when, "when", leaves, step, at)
+        may = bound.true & (bound.false | fresh[at]) if rule.limits.repeat == "on_reentry" else bound.true
+        return step.codes[at[may]]
 
 
-class Moving:
-    """Interactions that enter or leave windows, and whose they are (positions in ``everybody``)."""
+def _among(codes: Ints, some: Ints) -> Bools:
+    """Which ascending codes are among some others."""
+    position, there = find(codes, some)
+    found = np.zeros(len(codes), np.bool_)
+    found[position[there]] = True
+    return found
 
-    def __init__(self, rows: Interactions, context: Context, everybody: Ints) -> None:
-        self.rows, self.context = rows, context
-        self.person = find(everybody, rows.caller)[0]
-        self._marks: dict[Filter, Ints] = {}
 
-    def mark(self, wanted: Filter, touched: Bools) -> None:
-        """Marks those who have an interaction that passes a filter."""
-        if wanted not in self._marks:
-            mask = passing(wanted, lambda name: getattr(self.rows, name), self._abroad)
-            self._marks[wanted] = self.person if mask is None else self.person[np.flatnonzero(mask)]
-        touched[self._marks[wanted]] = True
-
-    def _abroad(self) -> Bools:
-        own = self.context.regions_of(self.rows.caller)
-        return abroad(self.rows.called_region, own, self.context.words)
+def _moved(turn: Turn, leaves: Mapping[str, Leaf], step: Step) -> Bools:
+    """Who has an interaction that can make a rule true by entering a window or by leaving it."""
+    moved = np.zeros(len(step.who), np.bool_)
+    for leaf, turned in _leaves(turn.active.rule.when, "when", leaves):
+        enter, leave = leaf.movers(turned)
+        if enter is not None:
+            moved |= step.moving(enter, 0) > 0
+        if leave is not None:
+            moved |= step.moving(leave, leaf.panes or 0) > 0
+    return moved
 
 
 def _leaves(
