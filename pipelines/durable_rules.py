@@ -6,7 +6,6 @@ whatever it switches on later begins after that. So no worker has to hear of a r
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -220,5 +219,4 @@ class _Reader:
 
 def _active(row: Any) -> ActiveRule:
     definition, version, begin, end = row
-    rule = parse_rule(json.loads(definition) if isinstance(definition, str) else definition)
-    return ActiveRule(rule, version, begin, end)
+    return ActiveRule(parse_rule(definition), version, begin, end)

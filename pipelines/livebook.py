@@ -103,6 +103,9 @@ class LiveBook:
             except CallbeamError as error:  # the store is away for a moment: what is on stays on
                 _LOGGER.warning("rules could not be read: %s", error)
                 continue
+            except Exception:  # of what is in the store, whatever it is: later rules are to be heard of
+                _LOGGER.exception("rules could not be read")
+                continue
             self._wanted = {(rule.rule_id, version): rule for rule, version in rules}
 
     def turn(self, watermark: int | None) -> None:

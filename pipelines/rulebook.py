@@ -7,15 +7,14 @@ import calendar
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
-
 from callbeam_io.store import Store, open_store
+from callbeam_io.store.rules import switch_off_broken
 from pipelines.consents import read_consent
 from pipelines.earlier import with_earlier
 from transforms.columns.decisions import RuleBook, RuleSettings
@@ -23,6 +22,7 @@ from transforms.columns.directory import BusinessTypes
 from transforms.columns.regions import REGIONS
 from transforms.columns.rules.moments import Quiet
 from transforms.columns.rules.outcomes import Cap
+from transforms.columns.rules.trial import try_out
 from transforms.columns.windows import parse_duration
 from transforms.errors import OptionError, RuleError
 from transforms.rules.check import Names, check_rule
@@ -122,6 +122,7 @@ def rules_of_file(path: str, types: BusinessTypes, pane: int, history: int | Non
     rules = [rule for rule in parse_rules(file.read_bytes()) if rule.enabled]
     for rule in rules:
         check_rule(rule, pane, _names(types), history)
+        try_out(rule, types, pane)
     return rules
 
 
@@ -139,30 +140,36 @@ def rules_of_store(
         try:
             rule = rule_of(row, types, pane, history)
         except RuleError as error:
-            switch_off(store, row, str(error))
+            switch_off_broken(store, row, str(error))
             continue
         found.append((rule, int(row["version"] or 1)))
     return found
 
 
-def rule_of(row: dict[str, Any], types: BusinessTypes, pane: int, history: int | None = None) -> Rule:
-    """The rule in a row of ``rules`` or ``rule_versions``; RuleError where a run cannot decide it."""
-    rule = parse_rule(_definition(row))
-    check_rule(rule, pane, _names(types), history)
-    return rule
+def rule_in(row: Mapping[str, Any]) -> Rule:
+    """The rule in a row of ``rules`` or ``rule_versions``, whatever it is for.
 
-
-def _definition(row: dict[str, Any]) -> Any:
+    Raises:
+        RuleError: it cannot be read.
+    """
     definition = row["definition"]
-    return json.loads(definition) if isinstance(definition, str) else definition
+    try:
+        definition = json.loads(definition) if isinstance(definition, str) else definition
+    except (ValueError, RecursionError):
+        definition = None
+    if definition is None:
+        raise RuleError("the rule's definition is no JSON", "a JSON object", "save it anew")
+    return parse_rule(definition)
 
 
-def switch_off(store: Store, row: dict[str, Any], error: str) -> None:
-    """Switches a rule off and says why in its row."""
-    frame = pl.DataFrame(
-        [{**row, "definition": json.dumps(_definition(row)), "enabled": False, "error": error}]
-    )
-    store.writer().write("", {"rules": frame})
+def rule_of(row: Mapping[str, Any], types: BusinessTypes, pane: int, history: int | None = None) -> Rule:
+    """The rule in a row of ``rules`` or ``rule_versions``; RuleError where a run cannot decide it."""
+    rule = rule_in(row)
+    if rule.rule_id != row["rule_id"]:
+        raise RuleError(f"name makes the rule_id {rule.rule_id}", f"one that makes {row['rule_id']}")
+    check_rule(rule, pane, _names(types), history)
+    try_out(rule, types, pane)
+    return rule
 
 
 def book_spec(

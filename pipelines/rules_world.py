@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,13 +10,14 @@ from typing import Any, Final
 
 from callbeam_io.store import Store, open_store
 from pipelines.reference import load_business_types
+from pipelines.rulebook import rule_in
 from transforms.columns.directory import BusinessTypes
 from transforms.columns.regions import REGIONS
 from transforms.columns.windows import parse_duration
 from transforms.errors import OptionError, RuleError
 from transforms.rules.check import Names, check_rule
 from transforms.rules.language import Rule
-from transforms.rules.parse import parse_rule, parse_rules
+from transforms.rules.parse import parse_rules
 
 DEFAULT_STORE: Final = "sqlite:///callbeam.db"
 _LIVE_PANE: Final = 5
@@ -112,9 +112,7 @@ def stored_rule(row: Mapping[str, Any]) -> Rule:
     Raises:
         RuleError: it cannot be read.
     """
-    definition = row["definition"]
-    rule = parse_rule(json.loads(definition) if isinstance(definition, str) else definition)
-    return replace(rule, enabled=bool(row["enabled"]))
+    return replace(rule_in(row), enabled=bool(row["enabled"]))
 
 
 def is_same(row: Mapping[str, Any], rule: Rule) -> bool:

@@ -135,6 +135,50 @@ def day(number: int) -> str:
     return "\n".join([header, *lines, ""])
 
 
+def looking(window: str, field: str = "calls") -> dict[str, Any]:
+    return {"combinator": "and", "rules": [{"field": field, "operator": ">=", "value": 1, "window": window}]}
+
+
+BROKEN: dict[str, tuple[Any, str]] = {
+    "cut": ('{"name": "Cut", ', "is no JSON"),
+    "list": ([1, 2], "expected an object"),
+    "unknown": (
+        {"name": "Unknown", "offer": {"code": "X"}, "when": looking("1d", "steps")},
+        "when.rules[0].field",
+    ),
+    "odd": ({"name": "Odd", "offer": {"code": "X"}, "when": looking("90m")}, "a multiple of the pane of 1h"),
+    "long": (
+        {"name": "Long", "offer": {"code": "X"}, "when": looking("60d")},
+        "at most the 30d that are kept",
+    ),
+    "other": ({"name": "Another", "offer": {"code": "X"}, "when": looking("1d")}, "the rule_id another"),
+}
+"""What somebody who knows no pages and no command might write into the store, and what is said of it."""
+
+
+def put(store: Store, rule_id: str, definition: Any) -> None:
+    """Writes a definition over that of a rule."""
+    said = definition if isinstance(definition, str) else json.dumps(definition)
+    with store.writing() as connection:
+        values = {"definition": said, "rule_id": rule_id}
+        connection.execute(text("UPDATE rules SET definition = :definition WHERE rule_id = :rule_id"), values)
+
+
+def test_batch_goes_on_without_rules_that_cannot_be_decided(tmp_path: Path) -> None:
+    """A window longer than what a stream keeps is no trouble in batch."""
+    url = f"sqlite:///{tmp_path}/results.db"
+    calling = {"name": "x", "offer": {"code": "X"}, "when": looking("1d")}
+    add(tmp_path, url, *({**calling, "name": name} for name in ("Good", *BROKEN)))
+    store = open_store(url)
+    for name, (definition, _) in BROKEN.items():
+        put(store, name, definition)
+    run(tmp_path, day(1), "--pane", "1h", "--consent_default", "in")
+    for name, (_, said) in BROKEN.items():
+        row = saved.rule_row(store, name)
+        assert name == "long" or (said in row["error"] and not row["enabled"])
+    assert {r["rule_id"] for r in store.rows("promotions")} == {"good", "long"}
+
+
 def test_a_rule_that_cannot_be_decided_is_switched_off_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,19 +186,22 @@ def test_a_rule_that_cannot_be_decided_is_switched_off_and_the_others_go_on(
     folder.mkdir()
     store = open_store(url)
     any_call = json.loads(json.dumps(RULE).replace('"10m", "where": {"business_type": ["Banking"]}', '"1d"'))
-    add(tmp_path, url, {**any_call, "name": "Good"}, {**any_call, "name": "Bad"})
+    add(tmp_path, url, *({**any_call, "name": name} for name in ("Good", "Bad", *BROKEN)))
     land(folder, "1.csv", day(1))
     flags = ["--input", f"dir://{folder}", "--pane", "1h", "--consent_default", "in", "--early_every", "1s"]
     process = LiveProcess(url, *flags, log=tmp_path / "pipeline.log")
     try:
         run_id = wait_for(lambda: store.newest_run(mode="streaming"), 60, tmp_path)
         wait_for(lambda: store.count("promotions", run_id, where={"rule_id": "bad"}), 60, tmp_path)
-        with store.writing() as connection:  # as somebody might who knows no pages and no command
-            broken = saved.rule_row(store, "bad")["definition"] | {"when": {"combinator": "xor", "rules": []}}
-            values = {"definition": json.dumps(broken)}
-            connection.execute(
-                text("UPDATE rules SET definition = :definition WHERE rule_id = 'bad'"), values
-            )
+        for name, (definition, said) in BROKEN.items():
+            put(store, name, definition)
+            error = wait_for(lambda name=name: saved.rule_row(store, name)["error"], 15, tmp_path)
+            assert said in error and not saved.rule_row(store, name)["enabled"]
+        put(
+            store,
+            "bad",
+            saved.rule_row(store, "good")["definition"] | {"when": {"combinator": "xor", "rules": []}},
+        )
         error = wait_for(lambda: saved.rule_row(store, "bad")["error"], 15, tmp_path)
         assert "combinator" in error and not saved.rule_row(store, "bad")["enabled"]
         before = store.count("promotions", run_id)

@@ -383,3 +383,9 @@ def test_a_sentence_of_a_whole_rule():
         "in the last day to any type) and at least 3 calls in the last day to any type; each time that a "
         "subscriber comes to match, not again within 36 hours, until 2026-01-01T00:00:00Z."
     )
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-10:00", "0999-01-01"])
+def test_moments_that_cannot_be_written_are_refused(moment: str) -> None:
+    with pytest.raises(RuleProblem, match="valid_from is"):
+        parse_rule(a_rule(valid_from=moment))

@@ -14,6 +14,7 @@ import pytest
 from html_forms import fields_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text as sql
 from test_webui_pages import UNSPOKEN
 from webui_world import RULE, World, number, seed_batch, seed_promotions
 from werkzeug.datastructures import MultiDict
@@ -237,6 +238,14 @@ def test_errors_stand_beside_their_fields(world: World) -> None:
     assert 'value="many"' in page.text and saved.list_rules(world.store)[0]["rule_id"] == "bank-shopper"
 
 
+def test_what_a_save_found_wrong_stays_beside_its_field_until_it_is_right(world: World) -> None:
+    page = sent(world, "/rules/new", "save").text
+    assert "Enter" in said_beside(page, "name")
+    assert "Enter" in said_beside(sent(world, "/rules/new", "preview", page).text, "name")
+    assert said_beside(sent(world, "/rules/new", "preview", page, name="A").text, "name") == ""
+    assert said_beside(sent(world, "/rules/new", "preview").text, "name") == ""
+
+
 def test_scripts_get_only_what_changes(world: World) -> None:
     form = fields(world, "/rules/new?recipe=long-distance-package")
     news = world.post("/rules/new", {**form, "op": "preview"}, headers={**HTMX, "HX-Target": "preview"}).text
@@ -326,6 +335,62 @@ def test_priority_and_switches_in_the_list(world: World) -> None:
     world.post("/rules/switched", {"do": "off"}, "analyst")
     world.post("/rules/switched/on", {"op": "on", "start": "now"}, "analyst")
     assert saved.rule_row(world.store, "switched")["version"] == 3
+
+
+UNREADABLE: dict[str, str | None] = {
+    "no-json": '{"name": "No json", ',
+    "null": None,
+    "list": "[1, 2]",
+    "empty": "{}",
+    "limits": json.dumps({**RULE, "name": "Limits", "limits": 3, "offer": "x"}),
+    "field": json.dumps(
+        {**RULE, "name": "Field", "when": {"combinator": "and", "rules": [{"field": "x", "operator": "="}]}}
+    ),
+    "when": json.dumps({**RULE, "name": "When", "when": {"combinator": "and", "rules": 3}}),
+    "other": json.dumps({**RULE, "name": "Something else"}),
+}
+
+
+def test_rules_that_somebody_broke_are_shown_and_can_be_made_right(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    seed_batch(world.store)
+    for rule_id, definition in UNREADABLE.items():
+        values = {"rule_id": rule_id, "definition": definition}
+        with world.store.writing() as connection:
+            for table, more in (("rules", ", error"), ("rule_versions", "")):
+                columns = f"rule_id, version, name, enabled, priority, definition, created_at{more}"
+                row = (
+                    f":rule_id, 1, :rule_id, 1, 5, :definition, '2026-01-01 00:00:00'{more and ', :rule_id'}"
+                )
+                connection.execute(sql(f"INSERT INTO {table} ({columns}) VALUES ({row})"), values)
+    for path in ("/rules", "/rules.json", "/", "/promotions", "/data/rules", "/api/v1/rules"):
+        assert world.get(path, "analyst").status_code == 200, path
+    for rule_id in UNREADABLE:
+        page = f"/rules/{rule_id}"
+        for path in (page, f"{page}/edit", f"{page}.json", f"/api/v1{page}", f"/api/v1{page}/versions"):
+            assert world.get(path, "analyst").status_code == 200, path
+        assert world.post("/rules", {"rule_id": rule_id, "do": "priority", "priority": "3"}).status_code < 500
+        assert world.post(page, {"do": "off"}, "analyst").status_code == 302
+        assert world.post(f"{page}/on", {"op": "on", "start": "entering"}, "analyst").status_code == 302
+        assert rule_id == "other" or not saved.rule_row(world.store, rule_id)["enabled"]
+        right = world.get(f"{page}/edit", "analyst").text
+        done = sent(world, f"{page}/edit", "save", right, name=rule_id, code="X")
+        assert done.status_code == (422 if rule_id == "field" else 302)
+        assert rule_id == "field" or saved.rule_row(world.store, rule_id)["version"] == 2
+    world.close()
+
+
+def test_switched_on_is_the_version_that_was_looked_at(world: World) -> None:
+    save(world, {**RULE, "name": "Looked at"}, enabled=False)
+    form = fields_of(world.get("/rules/looked-at/on", "analyst").text, "rule").to_dict() | {"op": "on"}
+    world.post("/rules", {"rule_id": "looked-at", "do": "priority", "priority": "3"}, "analyst")
+    for start in ("now", "entering"):
+        world.post("/rules/looked-at/on", form | {"start": start}, "analyst")
+        assert not saved.rule_row(world.store, "looked-at")["enabled"]
+    assert "saved by somebody else in between" in world.get("/rules/looked-at/edit", "analyst").text
+    form = fields_of(world.get("/rules/looked-at/on", "analyst").text, "rule").to_dict() | {"op": "on"}
+    world.post("/rules/looked-at/on", form, "analyst")
+    assert saved.rule_row(world.store, "looked-at")["enabled"]
 
 
 def test_a_new_priority_bars_nobody_from_a_rule_that_fires_always(world: World) -> None:

@@ -48,9 +48,10 @@ def edit(rule_id: str) -> ResponseReturnValue:
 
 def _answer(row: dict[str, Any] | None) -> ResponseReturnValue:
     if request.method == "GET":
-        definition = dict(row["definition"]) if row is not None else _beginning()
-        return _page(Draft(definition, row, base=version_of(row)))
+        return _page(Draft(_beginning(), None) if row is None else _stored(row))
     draft = _posted(row)
+    if request.form.get("judged"):
+        draft.judge()
     op, _, place = request.form.get("op", "count").partition(":")
     if op in STRUCTURE:
         return _restructured(draft, op, place)
@@ -66,6 +67,17 @@ def _answer(row: dict[str, Any] | None) -> ResponseReturnValue:
         draft.count = begin_count(draft.counted["definition"], draft.token, 0)
         draft.count.wait(PATIENT)
     return _page(draft)
+
+
+def _stored(row: dict[str, Any]) -> Draft:
+    """A rule as it is saved; where that has not the form of a rule, an empty one beside its JSON."""
+    draft = Draft(dict(row["definition"]), row, base=version_of(row))
+    try:
+        draft.definition = parsed(draft.json)
+    except ValueError as error:
+        draft.json_text, draft.json_error = draft.json, str(error)
+        draft.definition = {**rule_form.empty(language()), "name": row["name"] or row["rule_id"]}
+    return draft
 
 
 def _beginning() -> dict[str, Any]:
@@ -192,9 +204,10 @@ def _saved(draft: Draft, op: str) -> ResponseReturnValue:
         draft.renamed = checked["rule_id"]
         return _page(draft, 422)
     as_new = row is None or op == "save_new"
-    on = False if as_new or row is None else bool(row["enabled"])
+    on = row is not None and bool(row["enabled"]) and not as_new
+    base = 0 if op == "save_new" else draft.base
     try:
-        version = save([draft_of(checked, on, 0 if op == "save_new" else draft.base)])[0]
+        version = save([draft_of(checked, False if as_new else None, base)])[0]
     except RuleConflict:
         draft.theirs = row_of(checked["rule_id"])
         return _page(draft, 409)

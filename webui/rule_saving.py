@@ -14,7 +14,7 @@ from callbeam_io.store.rules import RuleDraft as RuleDraft
 from callbeam_io.store.web_queries import RequestError
 from webui.desk import desk
 from webui.roles import log
-from webui.rule_words import listed
+from webui.rule_words import listed, repeat_of
 from webui.services import store
 
 Row = dict[str, Any]
@@ -33,9 +33,9 @@ def version_of(row: Mapping[str, Any] | None) -> int:
     return 0 if row is None else int(row["version"] or 0)
 
 
-def draft_of(checked: Mapping[str, Any], enabled: bool, base: int | None) -> RuleDraft:
-    """What is saved of a rule that the check takes."""
-    definition = {**checked["definition"], "enabled": enabled}
+def draft_of(checked: Mapping[str, Any], enabled: bool | None, base: int | None) -> RuleDraft:
+    """What is saved of a rule that the check takes; ``enabled``: None leaves it on or off as it is by then."""
+    definition = {**checked["definition"], "enabled": bool(enabled)}
     return RuleDraft(
         checked["rule_id"],
         definition["name"],
@@ -55,7 +55,12 @@ def save(drafts: Sequence[RuleDraft]) -> list[int]:
     """
     versions = saved.save_rules(store(), drafts, current_user.name)
     for draft, version in zip(drafts, versions, strict=True):
-        log("rule saved", draft.rule_id, {"version": version, "on": draft.enabled, "rule": draft.sentence})
+        on = (
+            bool(saved.rule_row(store(), draft.rule_id)["enabled"])
+            if draft.enabled is None
+            else draft.enabled
+        )
+        log("rule saved", draft.rule_id, {"version": version, "on": on, "rule": draft.sentence})
     return versions
 
 
@@ -67,8 +72,7 @@ def changed(row: Mapping[str, Any], enabled: bool | None = None, **changes: Any)
         RuleConflict: as of `save`.
     """
     checked = _sound({**row["definition"], **changes})
-    on = bool(row["enabled"]) if enabled is None else enabled
-    return save([draft_of(checked, on, version_of(row))])[0]
+    return save([draft_of(checked, enabled, version_of(row))])[0]
 
 
 def _sound(definition: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,13 +93,13 @@ def switch_on(row: Mapping[str, Any], start: str) -> None:
     """Switches a rule on for whom ``start`` says, as a version of its own where the rule says otherwise.
 
     Raises:
-        RequestError, RuleConflict: as of `changed`.
+        RequestError, RuleConflict: as of `changed`; somebody may have saved another version than that of ``row``.
     """
     if row["definition"].get("start", "now") != start:
         changed(row, enabled=True, start=start)
     else:
         _sound(row["definition"])
-        saved.switch_rule(store(), row["rule_id"], on=True)
+        saved.switch_rule(store(), row["rule_id"], on=True, base=version_of(row))
     log("rule switched on", row["rule_id"], {"start": start})
 
 
@@ -106,6 +110,6 @@ def set_priority(row: Mapping[str, Any], priority: int) -> None:
     ``always``: its cooldown goes on, and ``entering`` would leave out those that it takes again and again.
     """
     definition = row["definition"]
-    again = (definition.get("limits") or {}).get("repeat") == "always"
+    again = repeat_of(definition) == "always"
     start = "entering" if row["enabled"] and not again else definition.get("start", "now")
     changed(row, priority=priority, start=start)

@@ -148,9 +148,15 @@ def per_day(expected: Any) -> str:
     return f"about {words.number(round(expected))} a day"
 
 
+def repeat_of(definition: Mapping[str, Any]) -> str:
+    """How often a rule fires, also of one that is not right."""
+    limits = definition.get("limits")
+    return str(limits.get("repeat", "never")) if isinstance(limits, Mapping) else "never"
+
+
 def of_start(start: str, definition: Mapping[str, Any]) -> str:
     """What a way of switching a rule on means for those who qualify at that moment."""
-    repeat = (definition.get("limits") or {}).get("repeat", "never")
+    repeat = repeat_of(definition)
     if start == "now":
         return "All who qualify at that moment are decided on at once."
     if repeat == "never":

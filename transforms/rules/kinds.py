@@ -21,6 +21,7 @@ MAX_DURATION: Final = 3660 * 86400
 """Longest window, cooldown or expiry, in seconds: ten years and a few days."""
 _DURATION_PATTERN: Final = "^[0-9]+[smhd]$"
 _LARGEST: Final = 10**15
+_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 class Kind(ABC):
@@ -169,6 +170,8 @@ class Instant(Kind):
         if moment is None or moment.microsecond:
             raise refuse(value, path, expected)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if not _FIRST <= aware <= _LAST:  # with its offset, a moment may be none of a year that can be written
+            raise refuse(value, path, expected)
         return int(aware.timestamp())
 
     def _schema(self) -> Schema:

@@ -57,8 +57,11 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """The value that the text stands for."""
-        return None if value is None else json.loads(value)
+        """The value that the text stands for; None for one that is no JSON: somebody else wrote it."""
+        try:
+            return None if value is None else json.loads(value)
+        except (ValueError, RecursionError):
+            return None
 
 
 class Kind(NamedTuple):

@@ -21,6 +21,7 @@ Ranges = tuple[tuple[int, int | None], ...]
 
 MICRO: Final = 1_000_000
 UNKNOWN_REGION: Final = "ZZ"
+_MOST: Final = 1 << 60  # more than any count or sum
 _KINDS: Final = {
     "calls": tuple(range(FIRST_SMS)),
     "answered": (ANSWERED_VOICE,),
@@ -197,7 +198,9 @@ def number_ranges(condition: Condition, scale: int = 1) -> Ranges:
 
 
 def _clipped(ranges: list[tuple[int, int | None]]) -> Ranges:
-    clipped = [(max(low, 0), high) for low, high in ranges]
+    """Without what no count or sum can be, which NumPy's whole numbers need not hold."""
+    clipped = [(max(low, 0), None if high is not None and high > _MOST else high) for low, high in ranges]
+    clipped = [(low, high) for low, high in clipped if low <= _MOST]
     return tuple((low, high) for low, high in clipped if high is None or low <= high)
 
 
