@@ -22,9 +22,14 @@ def record_time(run: Mapping[str, Any] | None) -> str:
     mark = words.moment(run["watermark"]) if run is not None and is_live(run) else None
     if run is None or mark is None:
         return utc_text()
-    step = int(((run["options"] or {}).get("rule_settings") or {}).get("pane") or STEP)
+    step = pane_of(run)
     seconds = (int(mark.timestamp()) // step + 1) * step
     return utc_text(datetime.fromtimestamp(seconds, UTC))
+
+
+def pane_of(run: Mapping[str, Any]) -> int:
+    """Seconds from one decision of a run to the next."""
+    return int(((run["options"] or {}).get("rule_settings") or {}).get("pane") or STEP)
 
 
 def contact_time(run: Mapping[str, Any] | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from flask import url_for
@@ -15,12 +16,14 @@ from webui import measures, traffic, view, words
 from webui.analysis_kinds import ANALYSES
 from webui.figures.bars import trend
 from webui.figures.style import Figure, Theme
+from webui.moments import pane_of
 from webui.promotions import described
 from webui.services import cached, store
 from webui.subscribers import reach
 
 NEWEST: Final = 8
 HOUR: Final = timedelta(hours=1)
+STEP: Final = timedelta(minutes=5)
 SPARKS: Final = 12
 HELD: Final = ("no_consent", "capped", "control", "sold_out")
 
@@ -29,14 +32,20 @@ HELD: Final = ("no_consent", "capped", "control", "sold_out")
 class LastHour:
     """Promotions of the last hour of event time, and of the hour before it.
 
+    Where rules are decided less often than that, it is the time from one decision to the next.
+
     Attributes:
+        span: how long it is.
+        step: of the spark.
         until: its end, as text.
-        since: its beginning, a whole minute.
+        since: its beginning, as text.
         counts: (rule_id, outcome) -> how many in the last hour.
         before: outcome -> how many in the hour before.
-        spark: offered per five minutes, oldest first.
+        spark: offered per step, oldest first.
     """
 
+    span: timedelta = HOUR
+    step: timedelta = STEP
     until: str = ""
     since: str = ""
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -56,35 +65,51 @@ def last_hour(run: Mapping[str, Any]) -> LastHour:
     """Reads and counts them; the hour ends where the records have come to."""
     newest = web_promotions.newest_decision(store(), run["run_id"])
     until = max(run["watermark"] or "", newest or "")
-    end = words.moment(until)
+    end, apart = words.moment(until), timedelta(seconds=pane_of(run))
+    span, step = max(HOUR, apart), max(STEP, apart)
     if newest is None or end is None:
-        return LastHour()
-    split = utc_text(end - HOUR)
-    first = end - HOUR if split[-2:] != "59" else end - HOUR + timedelta(seconds=1)
-    found = LastHour(until, f"{utc_text(first)[:16]}:00")
-    minutes = web_promotions.per_minute(store(), run["run_id"], utc_text(end - 2 * HOUR), until)
-    for row in minutes:
-        at = words.moment(f"{row['minute']}:59")
-        if f"{row['minute']}:59" <= split or at is None:
-            found.before[row["outcome"]] = found.before.get(row["outcome"], 0) + row["count"]
-            continue
+        return LastHour(span, step)
+    found = LastHour(span, step, until, utc_text(end - span + timedelta(seconds=1)))
+    for row in _minutes(run, end - span, end):
         key = (row["rule_id"], row["outcome"])
         found.counts[key] = found.counts.get(key, 0) + row["count"]
+    for row in _minutes(run, end - 2 * span, end - span):
+        found.before[row["outcome"]] = found.before.get(row["outcome"], 0) + row["count"]
+    for row in _minutes(run, end - SPARKS * step, end):
+        back = int((end - (words.moment(f"{row['minute']}:00") or end)) / step)
         if row["outcome"] == web_people.OFFERED:
-            place = int((at - (end - HOUR)) / HOUR * SPARKS)
-            found.spark[min(SPARKS - 1, max(0, place))] += row["count"]
+            found.spark[SPARKS - 1 - min(back, SPARKS - 1)] += row["count"]
     return found
 
 
-def change(now: int, before: int) -> str:
+def _minutes(run: Mapping[str, Any], after: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Promotions by minute, rule and outcome, the moment ``after`` left out; read once for the same times."""
+    between = utc_text(after), utc_text(until)
+    read = partial(web_promotions.per_minute, store(), run["run_id"], *between)
+    return cached(("minutes", run["run_id"], between), 1, read)
+
+
+def change(now: int, before: int, span: timedelta = HOUR) -> str:
     """``+12% on the hour before``.
 
-    >>> change(112, 100), change(0, 7), change(5, 0), change(0, 0)
-    ('+12% on the hour before', '7 in the hour before', 'none in the hour before', 'none in the hour before')
+    >>> change(112, 100), change(0, 7), change(5, 0), change(1, 0, 2 * HOUR)
+    ('+12% on the hour before', '7 in the hour before', 'none in the hour before', 'none in the 2 hours before')
     """
     if not before or not now:
-        return f"{words.number(before) if before else 'none'} in the hour before"
-    return f"{(now - before) / before * 100:+.0f}% on the hour before".replace("-", "−")
+        return f"{words.number(before) if before else 'none'} in the {long(span)} before"
+    return f"{(now - before) / before * 100:+.0f}% on the {long(span)} before".replace("-", "−")
+
+
+def long(span: timedelta) -> str:
+    """How long: ``hour``, ``2 hours``, ``5 minutes``.
+
+    >>> long(HOUR), long(2 * HOUR), long(STEP)
+    ('hour', '2 hours', '5 minutes')
+    """
+    hours, rest = divmod(span, HOUR)
+    if rest:
+        return f"{span // timedelta(minutes=1)} minutes"
+    return "hour" if hours == 1 else f"{hours} hours"
 
 
 def spark_points(values: Sequence[float]) -> str:
@@ -109,6 +134,8 @@ class Snapshot:
     held: list[tuple[str, int]]  # outcome, how many
     any_consent: bool
     span: dict[str, Any]
+    lasting: str  # of the last hour, in words
+    step: str  # of the spark
 
     def link(self, outcome: str, rule_id: str | None = None) -> str:
         """The address of the promotions that a number of the last hour counts."""
@@ -129,9 +156,9 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
     offered = hour.of(web_people.OFFERED)
     texts = {
         "offered": words.number(offered),
-        "offered_change": change(offered, hour.before.get(web_people.OFFERED, 0)),
+        "offered_change": change(offered, hour.before.get(web_people.OFFERED, 0), hour.span),
         "held": words.number(hour.held()),
-        "held_change": change(hour.held(), sum(hour.before.get(o, 0) for o in HELD)),
+        "held_change": change(hour.held(), sum(hour.before.get(o, 0) for o in HELD), hour.span),
         "rate": _rate_now(run),
         "records": words.short(read),
         "records_said": f"{words.percent(rejected, read)} rejected" if read else "none yet",
@@ -147,6 +174,8 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         [(o, hour.of(o)) for o in HELD if hour.of(o)],
         able != 0,
         {"run": run["run_id"], "decided_from": hour.since, "decided_until": hour.until},
+        long(hour.span),
+        long(hour.step),
     )
 
 
@@ -158,8 +187,9 @@ def _reads(run: Mapping[str, Any]) -> traffic.Points:
 
 
 def _rate_now(run: Mapping[str, Any]) -> str:
-    """Records a second as the run itself said two seconds ago; nothing where it does not run."""
-    rate = (run.get("live") or {}).get("rate")
+    """Records a second, as the end of the chart has it; as the run itself says where that has not begun yet."""
+    known = [rate for _, rate in _reads(run) if rate is not None]
+    rate = known[-1] if known else (run.get("live") or {}).get("rate")
     return words.DASH if rate is None or run["state"] != "running" else words.number(round(rate))
 
 
