@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from browser import Visit, browser, served
-from webui_world import World, number, seed_batch, seed_promotions, seed_stream
+from webui_world import World, number, promotion, seed_batch, seed_promotions, seed_stream
+
+from callbeam_io.store import utc_text
 
 pytestmark = pytest.mark.browser
 PAGES = [
@@ -139,3 +142,21 @@ def test_menus_work_without_javascript_on_a_phone_too(chromium: Any, address: st
         visit.page.get_by_role("button", name="Sign out").click()
         visit.page.wait_for_url("**/signin*")
         visit.context.close()
+
+
+def test_the_first_promotion_of_a_rule_appears_on_its_page_by_itself(chromium: Any, tmp_path: Path) -> None:
+    world = World(tmp_path)
+    run_id = seed_stream(world.store)
+    seed_promotions(world.store, seed_batch(world.store))  # the rule; its promotions are of another run
+    with served(world.app) as address:
+        visit = Visit(chromium, address)
+        visit.open(f"/rules/bank-shopper?run={run_id}")
+        assert "Nobody yet" in visit.page.inner_text("main")
+        row = {**promotion(3, "offered"), "decided_at": utc_text(datetime.now(UTC))}
+        world.store.writer().write(run_id, {"promotions": pl.DataFrame([row])})
+        visit.page.wait_for_selector("[data-part=newest] >> text=+1 202 555 0003", timeout=5000)
+        assert visit.page.locator("[data-part=now] a.drill").first.inner_text() == "1"
+        visit.page.wait_for_selector("text=Most were offered on")
+        assert visit.troubles == []
+        visit.context.close()
+    world.close()

@@ -9,13 +9,15 @@ from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_t
 from flask.typing import ResponseReturnValue
 
 from callbeam_io.store import rules as saved
-from callbeam_io.store import utc_text, web_rules
+from callbeam_io.store import utc_text, web_promotions, web_rules
 from callbeam_io.store.web_queries import CallbeamError, RequestError
 from webui import rule_form, rule_saving, rule_words, view, words
 from webui.analyses import news
 from webui.desk import DAYS, begin_count, desk, sentence_of
 from webui.figures.days import outcome_days
 from webui.figures.style import theme
+from webui.moments import is_live
+from webui.promotions import described
 from webui.reasons import OUTCOMES, reasons
 from webui.roles import ANALYST, required
 from webui.rule_saving import row_of
@@ -25,6 +27,7 @@ from webui.services import cached, services, store
 bp = Blueprint("rule_page", __name__)
 SHOWN: Final = 60
 """Days of the history."""
+NEWEST: Final = 5
 SPANS: Final = {"last hour": timedelta(hours=1), "last day": timedelta(days=1)}
 
 
@@ -42,7 +45,8 @@ def page(rule_id: str) -> ResponseReturnValue:
         sentence=sentence_of(row),
         run=run,
         runs=view.recent_runs(),
-        counts={} if run is None else _counts(run, rule_id),
+        live=run is not None and is_live(run),
+        **({"counts": {}} if run is None else _changing(run, rule_id)),
         days=[] if run is None else _days(run, rule_id),
         effect=_effect(rule_id),
         versions=[{**v, "sentence": sentence_of(v)} for v in saved.rule_versions(store(), rule_id)[::-1]],
@@ -51,6 +55,17 @@ def page(rule_id: str) -> ResponseReturnValue:
         say=rule_words,
         definition=saved.definition_of(row),
     )
+
+
+def _changing(run: dict[str, Any], rule_id: str) -> dict[str, Any]:
+    """What changes on the page while a run lives."""
+    end = words.moment(run["watermark"])
+    second = timedelta(seconds=1)
+    since = {} if end is None else {n: utc_text(end - span + second) for n, span in SPANS.items()}
+    newest = web_promotions.newest(store(), run["run_id"], {"rule_id": rule_id}, NEWEST)
+    until = max(run["watermark"] or "", newest[0]["decided_at"] if newest else "")
+    counts = _counts(run, rule_id)
+    return {"counts": counts, "since": since, "until": until, "newest": described(newest, run)}
 
 
 def _counts(run: dict[str, Any], rule_id: str) -> dict[str, dict[str, int]]:
@@ -99,10 +114,18 @@ def _activations(rule_id: str) -> list[dict[str, Any]]:
 @bp.get("/figures/rules/<rule:rule_id>")
 @required(ANALYST)
 def figures(rule_id: str) -> ResponseReturnValue:
-    """The chart of the page."""
+    """The chart of the page, and beside it what changes while a run lives."""
     row, run = row_of(rule_id), view.chosen_run() or abort(404)
     drawn = {"days": outcome_days(_days(run, row["rule_id"]), theme(request.args.get("theme")))}
-    return jsonify(status=services().pulse.status().as_json(), figures=news(drawn))
+    key = ("rule now", run["run_id"], rule_id, request.args.get("run"))
+    parts = cached(key, 1, lambda: _parts(run, row))
+    texts = {"until": words.when(run["watermark"])}
+    return jsonify(status=services().pulse.status().as_json(), figures=news(drawn), parts=parts, texts=texts)
+
+
+def _parts(run: dict[str, Any], row: dict[str, Any]) -> dict[str, str]:
+    shown = {"row": row, "run": run, "outcomes": OUTCOMES, **_changing(run, row["rule_id"])}
+    return {name: render_template(f"_rule_{name}.html", **shown) for name in ("now", "newest")}
 
 
 @bp.get("/rules/<rule:rule_id>.json")
