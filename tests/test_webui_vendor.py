@@ -54,7 +54,9 @@ def test_every_file_that_pages_ask_for_is_there(world: World) -> None:
     assert len(addresses) >= 9
     for address in addresses:
         answer = world.stranger().get(address.replace("&amp;", "&"))
-        assert answer.status_code == 200, address
+        assert answer.status_code == 200 and "immutable" in answer.headers["Cache-Control"], address
+    old = world.stranger().get("/static/app.css?v=0123456789")
+    assert old.status_code == 200 and "immutable" not in old.headers["Cache-Control"]
     icons = world.stranger().get(
         f"/vendor/bootstrap/{vendor.version_of('bootstrap')}/css/font/bootstrap-icons.min.css"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from flask import Flask, g, request, url_for
+from flask import Flask, Response, g, request, url_for
 from flask_login import current_user
 
 from webui import words
@@ -51,6 +51,7 @@ def install(app: Flask, menu: list[NavItem]) -> None:
     """Sets up the templates' surroundings."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     words.install(app)
+    app.after_request(_keep_for_good)
     app.jinja_env.filters["country"] = name_of
     app.jinja_env.globals.update(
         vendor_url=vendor_url, static_url=static_url, may=may, roles=ROLES, role_meaning=MEANING
@@ -101,7 +102,23 @@ def chosen_theme() -> str | None:
 
 def static_url(name: str) -> str:
     """The address of one of our files; it changes with the file, so that browsers may keep it."""
-    return url_for("static", filename=name, v=_digest(name, (_STATIC / name).stat().st_mtime_ns))
+    return url_for("static", filename=name, v=_version(name))
+
+
+def _keep_for_good(response: Response) -> Response:
+    """Browsers need not ask again for one of our files whose address names this version of it."""
+    asked = (request.view_args or {}).get("filename", "")
+    if (
+        request.endpoint == "static"
+        and response.status_code == 200
+        and request.args.get("v") == _version(asked)
+    ):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def _version(name: str) -> str:
+    return _digest(name, (_STATIC / name).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

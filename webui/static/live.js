@@ -19,6 +19,8 @@
   const months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
   const clock = (at) => `${at.getUTCDate()} ${months[at.getUTCMonth()]} ${at.toISOString().slice(11, 19)}`;
   let good = clock(new Date()); // when the numbers on the page were last true
+  // this script stands before Plotly, so that the numbers are on their way while that is being read
+  const loaded = new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   const config = { displayModeBar: false, responsive: true, topojsonURL: "/static/" };
 
   const status = (s) => {
@@ -37,6 +39,7 @@
     note.hidden = !stale;
   };
   const draw = async (figures) => {
+    await loaded;
     for (const [name, figure] of Object.entries(figures || {})) {
       const box = boxes[name];
       if (!box || drawn[name] === figure.rev) continue;
