@@ -64,12 +64,12 @@ class KeyTable:
         missing = np.flatnonzero(found == _EMPTY)
         if len(missing):
             wanted = keys[missing]
-            new, first, inverse = np.unique(wanted, return_index=True, return_inverse=True)
-            order = np.argsort(first, kind="stable")
-            rank = np.empty(len(new), np.int64)
-            rank[order] = np.arange(len(new))
-            found[missing] = self._count + rank[inverse]
-            self.add(new[order])
+            first = first_rows(wanted)
+            new = np.flatnonzero(first == np.arange(len(wanted)))
+            rank = np.empty(len(wanted), np.int64)
+            rank[new] = np.arange(len(new))
+            found[missing] = self._count + rank[first]
+            self.add(wanted[new])
         return found
 
     def add(self, new: NDArray[np.uint64]) -> None:
@@ -95,6 +95,22 @@ class KeyTable:
             self._slot_key[slots[placed]] = keys[placed]
             left = np.flatnonzero(~placed)
             keys, at, slots = keys[left], at[left], slots[left] + 1 & self._mask
+
+
+def first_rows(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Per key the first row that has it; many times as quick as NumPy's sorting."""
+    bits = max((2 * len(keys)).bit_length(), 4)
+    row_at = np.full(1 << bits, _EMPTY, np.int32)
+    first = np.empty(len(keys), np.int64)
+    going, slots = np.arange(len(keys)), (keys * _MIX >> np.uint64(64 - bits)).view(np.int64)
+    while len(going):
+        free = np.flatnonzero(row_at.take(slots) == _EMPTY)[::-1]
+        row_at[slots[free]] = going[free]  # of several for one slot, the last one wins: the first row
+        owner = row_at.take(slots)
+        same = keys.take(owner) == keys.take(going)
+        first[going[same]] = owner[same]
+        going, slots = going[~same], slots[~same] + 1 & (1 << bits) - 1
+    return first
 
 
 def grown(array: NDArray[_Scalar], size: int, fill: int = 0) -> NDArray[_Scalar]:

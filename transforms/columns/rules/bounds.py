@@ -6,7 +6,6 @@ Both answers may be "yes" where it is not so, never "no" where it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from transforms.columns.rules.arrays import Bools, Ints
 from transforms.columns.rules.counters import Step, window_of
 from transforms.columns.rules.plan import Leaf, Ranges
+from transforms.columns.rules.tree import cost
 from transforms.rules.language import Condition, Group
 
 
@@ -36,13 +36,18 @@ def node_bound(node: Condition | Group, path: str, leaves: Mapping[str, Leaf], s
     """
     if isinstance(node, Condition):
         return _leaf_bound(leaves[path], step, at)
-    parts = [node_bound(n, f"{path}.rules[{k}]", leaves, step, at) for k, n in enumerate(node.rules)]
-    true, false = ([part[k] for part in parts] for k in (0, 1))
-    if node.combinator == "and":
-        found = Bound(reduce(np.logical_and, true), reduce(np.logical_or, false))
-    else:
-        found = Bound(reduce(np.logical_or, true), reduce(np.logical_and, false))
-    return Bound(found.false, found.true) if node.negated else found
+    children = [(f"{path}.rules[{k}]", child) for k, child in enumerate(node.rules)]
+    children.sort(key=lambda pair: cost(pair[1], pair[0], leaves))
+    turned = node.combinator == "or"  # "or" is "and" of what is turned round, turned round
+    true, false = np.zeros(len(at), np.bool_), np.zeros(len(at), np.bool_)
+    left = np.arange(len(at))  # those for whom all children so far can be true
+    for place, child in children:
+        bound = node_bound(child, place, leaves, step, at[left])
+        can, can_fail = (bound.false, bound.true) if turned else bound
+        false[left] |= can_fail | ~can
+        left = left[can]
+    true[left] = True
+    return Bound(false, true) if turned != node.negated else Bound(true, false)
 
 
 def _leaf_bound(leaf: Leaf, step: Step, at: Ints) -> Bound:

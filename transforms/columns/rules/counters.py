@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.keytable import KeyTable, grown
-from transforms.columns.rules.arrays import Ints
+from transforms.columns.keytable import KeyTable, first_rows, grown
+from transforms.columns.rules.arrays import Bools, Ints
 from transforms.columns.rules.history import History
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Context, Older
@@ -121,7 +121,7 @@ class _Distincts(_Sums):
         at = self._at(some, rows)
         new = self._count[at] == 0
         np.add.at(self._count, at, np.int32(1))
-        return rows[new][np.unique(at[new], return_index=True)[1]]
+        return rows[new][_once(at[new])]
 
     def leave(self, some: Some) -> Ints:
         rows = some.passing(self.window.filter)
@@ -129,7 +129,7 @@ class _Distincts(_Sums):
         np.subtract.at(self._count, at, np.int32(1))
         gone = self._count[at] == 0
         self._tidy()
-        return rows[gone][np.unique(at[gone], return_index=True)[1]]
+        return rows[gone][_once(at[gone])]
 
     def _tidy(self) -> None:
         """Forgets the pairs that are no more, where they are most of them."""
@@ -142,6 +142,11 @@ class _Distincts(_Sums):
             self._values.add(values)
             self._pairs.add((keys >> _BITS << _BITS | number).view(np.uint64))
             self._count = count[there]
+
+
+def _once(positions: Ints) -> Bools:
+    """Which rows are the first with their position."""
+    return first_rows(positions.view(np.uint64)) == np.arange(len(positions))
 
 
 def _counter(window: Window) -> _Sums:

@@ -34,7 +34,7 @@ def node_spans(
     if isinstance(node, Condition):
         return intersect(leaf_spans(table, leaves[path], within), within)
     children = [(f"{path}.rules[{k}]", child) for k, child in enumerate(node.rules)]
-    children.sort(key=lambda pair: _cost(pair[1], pair[0], leaves))
+    children.sort(key=lambda pair: cost(pair[1], pair[0], leaves))
     found = within
     if node.combinator == "and":
         for place, child in children:
@@ -44,5 +44,6 @@ def node_spans(
     return intersect(complement(found, table.size), within) if node.negated else found
 
 
-def _cost(node: Condition | Group, path: str, leaves: Mapping[str, Leaf]) -> int:
+def cost(node: Condition | Group, path: str, leaves: Mapping[str, Leaf]) -> int:
+    """What a child costs, by its kind: the order in which children of a group are best looked at."""
     return _COST[leaves[path].family] if isinstance(node, Condition) else _GROUP_COST
