@@ -17,11 +17,13 @@ from callbeam_io.sink import decided_key
 from callbeam_io.store import open_store
 from pipelines import durable_rules, livebook
 from pipelines.durable_rules import BookKeeper, StoreRules, book_key
+from pipelines.earlier import decisions_of
 from pipelines.rulebook import FROM_STORE, BookSpec
 from pipelines.rules import main as rules
 from transforms.columns.decisions import RuleBook
 from transforms.columns.directory import BusinessTypes
 from transforms.rules.language import ActiveRule
+from transforms.rules.parse import parse_rule
 from transforms.schema import BUSINESS_TYPES
 
 PANE = 7200
@@ -138,7 +140,7 @@ def test_the_last_word(keeper: BookKeeper, url: str, monkeypatch: pytest.MonkeyP
 
 def test_what_the_store_has_decided(keeper: BookKeeper, url: str) -> None:
     worker, run_id = StoreRules(url, keeper.run_id, True), keeper.run_id
-    assert worker.decided() == (None, {})
+    assert worker.decided() == (None, {}, None)
     keeper.store.set_control(decided_key(run_id), BEGIN)
     at = {"decided_at": "2026-01-01 00:00:00", "rule_version": 1}
     row = {"rule_id": "abroad", **at}
@@ -147,4 +149,24 @@ def test_what_the_store_has_decided(keeper: BookKeeper, url: str) -> None:
         for k in range(3)
     ]
     keeper.store.writer().write(run_id, {"promotions": pl.DataFrame(rows)})
-    assert worker.decided() == (BEGIN, {"abroad": 2})
+    assert worker.decided() == (BEGIN, {"abroad": 2}, None)
+
+
+def test_what_was_delivered_counts_once(keeper: BookKeeper, url: str) -> None:
+    """Two promotions of the run that became deliveries, two deliveries of an earlier run, one of them again."""
+    run_id, at = keeper.run_id, ["2026-01-01 00:00:00", "2026-01-01 02:00:00"]
+    row = {"rule_id": "fans-of-banks", "rule_version": 1, "outcome": "offered", "features": "{}"}
+    made = [row | {"subscriber": f"{k}", "decided_at": at[0]} for k in range(3)]
+    keys = [("1", at[0], run_id), ("2", at[0], run_id), ("0", at[0], "earlier"), ("9", at[1], "earlier")]
+    writer = keeper.store.writer()
+    writer.write(run_id, {"promotions": pl.DataFrame(made)})
+    for subscriber, decided, by in keys:
+        key = {"rule_id": "fans-of-banks", "subscriber": subscriber, "decided_at": decided}
+        writer.write(by, {"deliveries": pl.DataFrame([key])})
+    rules_on = [parse_rule(RULES[1])]
+    floor, offered, again = decisions_of(keeper.store, run_id, rules_on)
+    assert (floor, offered) == (None, {"fans-of-banks": 4}) and again is not None and again.num_rows == 2
+    keeper.store.set_control(decided_key(run_id), BEGIN)
+    floor, offered, again = decisions_of(keeper.store, run_id, rules_on)
+    assert (floor, offered) == (BEGIN, {"fans-of-banks": 4}) and again is not None
+    assert again.column("subscriber").to_pylist() == ["9"]
