@@ -52,19 +52,25 @@ def account() -> ResponseReturnValue:
 
 
 def _changed(form: PasswordForm) -> bool:
+    wrong = change_password(form.current.data or "", form.password.data or "")
+    if wrong is not None:
+        getattr(form, wrong[0]).errors = [wrong[1]]
+    return wrong is None
+
+
+def change_password(current: str, password: str) -> tuple[str, str] | None:
+    """Changes the password of who asks; gives what is wrong: ``current`` or ``password``, and a sentence."""
     row = web_accounts.user(store(), current_user.name)
-    if row is None or not passwords.matches(row["password_hash"], form.current.data or ""):
-        form.current.errors = ["This is not your current password."]
-        return False
-    wrong = passwords.problem(form.password.data or "", current_user.name)
-    if wrong is None and form.password.data == form.current.data:
+    if row is None or not passwords.matches(row["password_hash"], current):
+        return "current", "This is not your current password."
+    wrong = passwords.problem(password, current_user.name)
+    if wrong is None and password == current:
         wrong = "Choose another one than before."
     if wrong is not None:
-        form.password.errors = [wrong]
-        return False
+        return "password", wrong
     web_accounts.change_user(
-        store(), row["username"], password_hash=passwords.hashed(form.password.data), must_change=False
+        store(), row["username"], password_hash=passwords.hashed(password), must_change=False
     )
     roles.log("password changed", row["username"])
     signing.begin(roles.user_of(web_accounts.user(store(), row["username"]) or row))
-    return True
+    return None

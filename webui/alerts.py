@@ -30,16 +30,35 @@ def alerts() -> ResponseReturnValue:
         abort(400)
     wanted = _wanted()
     try:
-        save_alerts(store(), wanted)
+        now = set_up(wanted)
     except RequestError as error:
         return _page(wanted, {error.what: f"Expected {error.expected}."}), 400
-    now = load_alerts(store())
-    log("alerts set up", "", {**asdict(replace(now, password="")), "password": bool(now.password)})
     if request.form["do"] == "test":
         _test(now)
     else:
         flash("Saved.", "success")
     return redirect(url_for("alerts.alerts"))
+
+
+def set_up(wanted: Alerts) -> Alerts:
+    """Sets it up; gives what is set up now.
+
+    Raises:
+        RequestError: what cannot be; ``what`` is the name of the field.
+    """
+    save_alerts(store(), wanted)
+    now = load_alerts(store())
+    log("alerts set up", "", {**asdict(replace(now, password="")), "password": bool(now.password)})
+    return now
+
+
+def tried() -> list[str]:
+    """Tells a change that did not happen; gives what went wrong, a sentence each."""
+    wrong = tell(
+        store(), load_alerts(store()), Change(utc_text(), "test", "This is a test: nothing happened.")
+    )
+    log("alerts tested", "", {"wrong": wrong})
+    return wrong
 
 
 def _wanted() -> Alerts:
@@ -55,7 +74,7 @@ def _test(now: Alerts) -> None:
     if not (now.url or now.host):
         flash("There is nobody to tell yet.", "warning")
         return
-    wrong = tell(store(), now, Change(utc_text(), "test", "This is a test: nothing happened."))
+    wrong = tried()
     if wrong:
         flash("The test did not arrive. " + ". ".join(wrong), "danger")
     else:

@@ -89,7 +89,7 @@ def _preview() -> ResponseReturnValue:
         return _page(errors={"list": "Choose a file."})
     token = uploads.keep(upload)
     try:
-        found = _read(token)
+        found = read(token)
     except RequestError as error:
         said = str(error).replace(str(uploads.kept(token)), upload.filename)
         uploads.forget(token)
@@ -121,7 +121,7 @@ def load(token: str, *, replaces: bool) -> tuple[ConsentFile, int]:
     Raises RequestError: the file is no consent list.
     """
     path = uploads.kept(token) or abort(404)
-    found, at = _read(token), record_time(view.chosen_run())
+    found, at = read(token), record_time(view.chosen_run())
     source = f"{path.name}, {words.when(contact_time(None), seconds=True)}"
     removed = web_consent.load_list(store(), found.rows, source, at, replaces)
     counts = {"lines": found.rows.num_rows, "rejected": len(found.rejected), "opted_out": removed}
@@ -129,7 +129,8 @@ def load(token: str, *, replaces: bool) -> tuple[ConsentFile, int]:
     return found, removed
 
 
-def _read(token: str) -> ConsentFile:
+def read(token: str) -> ConsentFile:
+    """What is in an uploaded list; RequestError: it is none."""
     path = uploads.kept(token)
     if path is None:
         abort(404)

@@ -15,6 +15,7 @@ from werkzeug.utils import secure_filename
 from callbeam_io.commands import Value
 from callbeam_io.jobs import Answer
 from callbeam_io.store.web_queries import RequestError
+from webui.roles import log
 from webui.services import jobs, services
 
 AUTO: Final = "auto"
@@ -103,7 +104,15 @@ def begin(upload: FileStorage | None, path: str, directory: FileStorage | None) 
     listed = str(_saved(directory, place, "directory.csv")) if directory is not None and given else ""
     draft = Draft(job_id, found, name, directory=listed)
     save(draft)
+    log("file taken", name, {"job": job_id})
     return draft
+
+
+def drop(draft: Draft) -> None:
+    """Forgets a draft, with the files that were uploaded for it."""
+    place = jobs().place(draft.job_id)
+    if place is not None:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def again(draft: Draft) -> Draft:

@@ -81,29 +81,45 @@ def running() -> dict[str, Any] | None:
 
 
 def _started() -> ResponseReturnValue:
-    output, job_id = place(), jobs().new_id()
-    folder = jobs().place(job_id)
-    if not output or folder is None:
-        flash("There is no live run that reads a folder or a topic.", "warning")
-        return redirect(url_for("generator.generator"))
     try:
-        options = {"output": output, "tables": str(folder / "live.csv"), "rate": RATE}
-        jobs().start("generate", options, current_user.name, job_id, note={"name": output})
+        start()
     except RequestError as error:
         flash(str(error), "danger")
     else:
-        log("generator started", output, {"job": job_id})
         flash("Started: its records arrive in a few seconds.", "success")
     return redirect(url_for("generator.generator"))
 
 
+def start() -> str:
+    """Starts a generator that writes where the live run reads; gives the job's id.
+
+    Raises:
+        RequestError: there is no such place, or one runs already.
+    """
+    output, job_id = place(), jobs().new_id()
+    folder = jobs().place(job_id)
+    if not output or folder is None:
+        raise RequestError("There is no live run that reads a folder or a topic")
+    options = {"output": output, "tables": str(folder / "live.csv"), "rate": RATE}
+    jobs().start("generate", options, current_user.name, job_id, note={"name": output})
+    log("generator started", output, {"job": job_id})
+    return job_id
+
+
 def _stopped() -> ResponseReturnValue:
-    job = running()
-    if job is not None:
-        jobs().cancel(job["job_id"])
-        log("generator stopped", "", {"job": job["job_id"]})
+    if stop():
         flash("Stopped.", "success")
     return redirect(url_for("generator.generator"))
+
+
+def stop() -> bool:
+    """Stops the generator that was started here; gives whether one ran."""
+    job = running()
+    if job is None:
+        return False
+    jobs().cancel(job["job_id"])
+    log("generator stopped", "", {"job": job["job_id"]})
+    return True
 
 
 def settings() -> dict[str, str]:

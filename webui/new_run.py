@@ -141,18 +141,27 @@ def _start(draft: Draft) -> ResponseReturnValue:
     try:
         draft = _changed(draft)
         drafts.save(draft)
-        answer = draft.look()
-        if answer.status:
-            return _page(draft, answer.error, 400)
-        note = {"name": draft.name, "records": json.loads(answer.output)["records"]}
-        jobs().start("run", draft.run_options(), current_user.name, draft.job_id, note=note)
+        start(draft)
     except (RequestError, ValueError) as error:
         return _page(draft, str(error), 400)
-    log("run started", draft.name, {"job": draft.job_id, **draft.run_options()})
     row = _settled(draft.job_id)
     if row is not None and row["state"] == "failed" and not row["run_id"]:  # refused before it began
         return _page(drafts.again(draft), draft.plainly(row["error"] or "It failed."), 400)
     return redirect(url_for("jobs.job", job_id=draft.job_id))
+
+
+def start(draft: Draft) -> None:
+    """Starts the run of a draft.
+
+    Raises:
+        RequestError: the file cannot be read so, or the run cannot start now.
+    """
+    answer = draft.look()
+    if answer.status:
+        raise RequestError(answer.error)
+    note = {"name": draft.name, "records": json.loads(answer.output)["records"]}
+    jobs().start("run", draft.run_options(), current_user.name, draft.job_id, note=note)
+    log("run started", draft.name, {"job": draft.job_id, **draft.run_options()})
 
 
 def begun(job_id: str) -> ResponseReturnValue:

@@ -71,9 +71,9 @@ class Answer:
 def records(table: str) -> ResponseReturnValue:
     """The page."""
     analysis = ANALYSES.get(table) or abort(404)
-    number = _number(analysis)
+    number = number_asked(analysis)
     page = max(1, request.args.get("page", 1, type=int))
-    answer = _answer(number, (page - 1) * PAGE)
+    answer = answer_to(number, (page - 1) * PAGE)
     log("records viewed", table, {**number.key, "rows": len(answer.rows)})
     return render_template(
         "records.html",
@@ -93,7 +93,7 @@ def _named(name: str, value: str) -> str:
     return name_of(value) if name == "region" else value
 
 
-def _number(analysis: Analysis) -> Number:
+def number_asked(analysis: Analysis) -> Number:
     """The number that the address means, as the store has it now; 404 where there is none."""
     run = view.chosen_run() or abort(404)
     key = {n: request.args[n] for n in KEYS[analysis.table] if request.args.get(n)}
@@ -110,7 +110,7 @@ def _number(analysis: Analysis) -> Number:
     return Number(run, span, key, what, measures.total(mine, what))
 
 
-def _answer(number: Number, offset: int) -> Answer:
+def answer_to(number: Number, offset: int) -> Answer:
     """The records, if they are exactly those that the number counts."""
     asked = {"window_start": number.window[0], "window_end": number.window[1], "key": dict(number.key)}
     try:

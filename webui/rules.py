@@ -129,19 +129,30 @@ def _imported() -> ResponseReturnValue:
     if upload is None or not upload.filename:
         return _page({"file": "Choose a file."})
     try:
-        definitions = _read(upload.read())
-        drafts = []
-        for definition in definitions:
-            checked = desk().check(definition)
-            if not checked["ok"]:
-                name = definition.get("name") or "a rule without a name"
-                raise ValueError(f"{name}: {rule_words.listed(checked['problems'])}")
-            drafts.append(draft_of(checked, False, None))
-        rule_saving.save(_distinct(drafts))
+        saved_now = save_all(_read(upload.read()))
     except (ValueError, RuleConflict) as error:
         return _page({"file": str(error)})
-    flash(f"{len(drafts)} {'rule is' if len(drafts) == 1 else 'rules are'} saved, switched off.", "success")
+    count = len(saved_now)
+    flash(f"{count} {'rule is' if count == 1 else 'rules are'} saved, switched off.", "success")
     return redirect(url_for("rules.rules"))
+
+
+def save_all(definitions: list[dict[str, Any]]) -> dict[str, int]:
+    """Saves rules, all or none, switched off; gives their ids with their versions.
+
+    Raises:
+        ValueError: one of them is wrong, or two have one id.
+        RuleConflict: somebody else has saved one of them meanwhile.
+    """
+    drafts = []
+    for definition in definitions:
+        checked = desk().check(definition)
+        if not checked["ok"]:
+            name = definition.get("name") or "a rule without a name"
+            raise ValueError(f"{name}: {rule_words.listed(checked['problems'])}")
+        drafts.append(draft_of(checked, False, None))
+    versions = rule_saving.save(_distinct(drafts))
+    return {draft.rule_id: version for draft, version in zip(drafts, versions, strict=True)}
 
 
 def _read(content: bytes) -> list[dict[str, Any]]:

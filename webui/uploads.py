@@ -22,8 +22,8 @@ from webui.services import jobs
 KEPT: Final = 3600
 SMALL: Final = 512 << 10
 """Bytes of an upload that are kept in memory while it is received."""
-BIG: Final = frozenset({"new_run.new_run"})
-"""Pages that take files of records."""
+BIG: Final = frozenset({"new_run.new_run", "api drafts.begin"})
+"""Endpoints that take files of records."""
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 

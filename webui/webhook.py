@@ -100,11 +100,16 @@ def _wanted() -> Webhook:
 
 
 def _new_secret(now: Webhook) -> ResponseReturnValue:
-    """Makes another secret, shown only now."""
+    made = another_secret(now)
+    return _page(replace(now, secret=made), made=made)
+
+
+def another_secret(now: Webhook) -> str:
+    """Makes another secret for the webhook, known only now; messages are signed with it at once."""
     made = new_secret()
     save_webhook(store(), replace(now, secret=made))
     log("webhook secret changed", now.host)
-    return _page(now, made=made)
+    return made
 
 
 def _test(now: Webhook) -> None:

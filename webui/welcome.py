@@ -62,17 +62,28 @@ def _started(do: str) -> ResponseReturnValue:
     run = view.chosen_run()
     try:
         if do == "sample":
-            job_id = jobs().start("sample", {}, current_user.name)
+            job_id = load_sample()
         elif do == "again" and run is not None and (options := again_options(run)) is not None:
             note = {"name": "the same files again", "records": run["records_read"], "guided": True}
             job_id = jobs().start("run", options, current_user.name, note=note)
+            log("run started", run["run_id"], {"job": job_id, "again": True})
         else:
             abort(400)
     except RequestError as error:
         flash(str(error), "danger")
         return redirect(url_for("welcome.welcome"))
-    log("sample loaded" if do == "sample" else "run started", "", {"job": job_id})
     return redirect(url_for("jobs.job", job_id=job_id))
+
+
+def load_sample() -> str:
+    """Starts loading the sample data; gives the job's id.
+
+    Raises:
+        RequestError: it cannot start now.
+    """
+    job_id = jobs().start("sample", {}, current_user.name)
+    log("sample loaded", "", {"job": job_id})
+    return job_id
 
 
 def checklist(found: Milestones) -> list[Step]:

@@ -33,7 +33,7 @@ _LOG: Final = logging.getLogger(__name__)
 def why(number: str) -> ResponseReturnValue:
     """The page: ``rule_id`` and ``decided_at`` name a promotion, ``not`` a rule that did not fire."""
     run = view.chosen_run() or abort(404)
-    promotions = _promotions(run, number)
+    promotions = promotions_of(run, number)
     known = promotions or web_people.person(store(), run["run_id"], number) is not None
     if not known and not web_people.contact_history(store(), number):
         spelled = spelling.subscriber_of(number, run)
@@ -44,15 +44,15 @@ def why(number: str) -> ResponseReturnValue:
         return _opted_out(number)
     asked_not = request.args.get("not", "")
     log("person viewed", number, {"why": asked_not or request.args.get("rule_id") or "newest promotions"})
-    chosen, rules = _chosen(promotions), list_rules(store())
+    rules = list_rules(store())
     return render_template(
         "why.html",
         run=run,
         number=number,
         known=known,
         promotions=promotions,
-        chosen=[] if asked_not else [_explained(p) for p in chosen],
-        not_fired=_not_fired(asked_not, number) if asked_not else None,
+        chosen=[] if asked_not else [explained(p) for p in chosen(promotions)],
+        not_fired=not_fired(asked_not, number) if asked_not else None,
         rules=rules,
         asked_not=asked_not,
         contact=web_people.contacts(store(), [number], contact_time(run))[number],
@@ -61,11 +61,12 @@ def why(number: str) -> ResponseReturnValue:
     )
 
 
-def _promotions(run: dict[str, Any], number: str) -> list[dict[str, Any]]:
+def promotions_of(run: dict[str, Any], number: str) -> list[dict[str, Any]]:
+    """The newest promotions of somebody, described."""
     return described(web_promotions.newest(store(), run["run_id"], {"subscriber": number}, LISTED), run)
 
 
-def _chosen(promotions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def chosen(promotions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The promotions to be explained: the one that is asked for, else the newest ones."""
     asked = {name: request.args.get(name) for name in ("rule_id", "decided_at")}
     if not any(asked.values()):
@@ -73,7 +74,7 @@ def _chosen(promotions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [p for p in promotions if all(v in (None, p[n]) for n, v in asked.items())][:EXPLAINED]
 
 
-def _explained(promotion: dict[str, Any]) -> dict[str, Any]:
+def explained(promotion: dict[str, Any]) -> dict[str, Any]:
     """The promotion with its explanation; without the desk, with what the store alone knows."""
     key = (promotion["rule_id"], promotion["subscriber"], promotion["decided_at"])
     said = _asked(lambda: desk().why(*key))
@@ -88,7 +89,7 @@ def _explained(promotion: dict[str, Any]) -> dict[str, Any]:
     return {**promotion, "said": said}
 
 
-def _not_fired(rule_id: str, number: str) -> dict[str, Any] | None:
+def not_fired(rule_id: str, number: str) -> dict[str, Any] | None:
     """Why a rule has not made a promotion for somebody; None: it cannot be said now."""
     return _asked(lambda: desk().why_not(rule_id, number))
 

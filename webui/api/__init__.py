@@ -9,9 +9,11 @@ from flask import Flask
 from webui.api import (
     about,
     accounts,
+    alerts,
     analyses,
     base,
     consents,
+    drafts,
     jobs,
     people,
     promotions,
@@ -21,7 +23,21 @@ from webui.api import (
     workload,
 )
 
-PARTS: Final = (about, tables, analyses, people, consents, rules, promotions, runs, jobs, workload, accounts)
+PARTS: Final = (
+    about,
+    tables,
+    analyses,
+    people,
+    consents,
+    rules,
+    promotions,
+    runs,
+    jobs,
+    drafts,
+    workload,
+    alerts,
+    accounts,
+)
 
 
 def install(app: Flask) -> None:

@@ -9,7 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from marshmallow import fields
 
-from webui.api.base import PREFIX, Part, description, shape
+from webui import account
+from webui.api.base import PREFIX, Part, description, shape, text
+from webui.errors import field_error
 from webui.layout import NavItem
 from webui.roles import VIEWER, required
 from webui.services import services
@@ -31,12 +33,25 @@ Status = shape(
     as_of=fields.String(),
     run=fields.Dict(allow_none=True, metadata={"description": "the newest run and its live numbers"}),
 )
+OwnPassword = shape(
+    "OwnPassword",
+    current=text("the one until now", required=True),
+    password=text("the new one", required=True),
+)
 
 
 @part.call("GET", "/me", VIEWER, Me)
 def me() -> dict[str, str]:
     """Whom the token or the session stands for."""
     return {"name": current_user.name, "role": current_user.role}
+
+
+@part.call("PUT", "/me/password", VIEWER, body=OwnPassword)
+def password(body: dict[str, str]) -> None:
+    """Changes one's own password, in a session: every other session of the user ends with that."""
+    wrong = account.change_password(body["current"], body["password"])
+    if wrong is not None:
+        raise field_error(*wrong)
 
 
 @part.call("GET", "/status", VIEWER, Status)

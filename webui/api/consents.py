@@ -27,6 +27,7 @@ Known = shape(
 )
 Loaded = shape(
     "Loaded",
+    lines=fields.Integer(metadata={"description": "that can be read"}),
     stored=fields.Integer(),
     opted_out=fields.Integer(metadata={"description": "people who were not in the list, where it replaces"}),
     rejected=fields.List(fields.Dict()),
@@ -56,6 +57,7 @@ class How(Schema):
     replaces = fields.Boolean(
         load_default=False, metadata={"description": "everybody who is not in it is opted out"}
     )
+    preview = fields.Boolean(load_default=False, metadata={"description": "only look: nothing is stored"})
 
 
 Suppressed = listed("Suppressed", row_of("suppressed"))
@@ -102,13 +104,16 @@ def _meant(body: dict[str, Any]) -> str:
 
 @part.call("POST", "/consent/list", ADMIN, Loaded, files=ListFile, query=How)
 def load(how: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
-    """Loads a list; lines that cannot be read come back with their reason."""
+    """Loads a list, or looks what is in it; lines that cannot be read come back with their reason."""
     token = uploads.keep(files["file"])
     try:
-        found, removed = consent.load(token, replaces=how["replaces"])
+        found, removed = (
+            (consent.read(token), 0) if how["preview"] else consent.load(token, replaces=how["replaces"])
+        )
     except RequestError as error:
         raise field_error("file", str(error).replace(str(uploads.kept(token)), "the file")) from None
     finally:
         uploads.forget(token)
     rejected = [{"line": r.line, "field": r.field, "reason": r.reason} for r in found.rejected[:100]]
-    return {"stored": found.rows.num_rows, "opted_out": removed, "rejected": rejected}
+    stored = 0 if how["preview"] else found.rows.num_rows
+    return {"lines": found.rows.num_rows, "stored": stored, "opted_out": removed, "rejected": rejected}

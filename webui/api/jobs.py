@@ -11,7 +11,7 @@ from marshmallow import fields
 from callbeam_io.formats import NAMES
 from callbeam_io.store import web_queries
 from callbeam_io.store.web_queries import RequestError
-from webui import drafts
+from webui import drafts, welcome
 from webui.api.base import Part, choice, listed, row_of, shape, text, whole
 from webui.commands import again_options
 from webui.errors import field_error
@@ -50,6 +50,12 @@ def start(body: dict[str, Any]) -> dict[str, Any]:
     said = {n: body[n] for n in ("input_format", "timezone", "default_region") if body[n]}
     kept = {"keep_records": "30d"} if body["keep_records"] else {}
     return _started({**paths, **said, **kept}, body["input"])
+
+
+@part.call("POST", "/sample", ADMIN, JobRow, status=202)
+def sample() -> dict[str, Any]:
+    """Loads sample data: made-up records, their directory, consents, and rules that are off; in some 20 seconds."""
+    return one_or_404(welcome.load_sample())
 
 
 @part.call("POST", "/runs/<string:run_id>/again", ADMIN, JobRow, status=202)

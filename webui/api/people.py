@@ -8,7 +8,7 @@ from flask import abort
 from marshmallow import fields
 
 from callbeam_io.store import web_people
-from webui import subscribers, view
+from webui import subscribers, view, why
 from webui.api.base import Part, Run, choice, listed, row_of, shape, text, whole
 from webui.consent import record
 from webui.crowd import crowd_of
@@ -36,6 +36,23 @@ Profile = shape(
     contact=fields.Nested(Contact),
     history=fields.List(fields.Nested(Said)),
     promotions=fields.Dict(metadata={"description": "how many were offered"}),
+)
+
+
+class WhyAsked(Run):
+    """Which promotion is to be explained, or which rule that made none."""
+
+    rule_id = text("only of this rule", most=300)
+    decided_at = text("only the one decided then", most=19)
+    not_rule = text("a rule_id", most=300, data_key="not")
+
+
+Why = shape(
+    "Why",
+    promotions=fields.List(
+        fields.Dict(), metadata={"description": "each with `said`: conditions, gate, answer"}
+    ),
+    not_fired=fields.Dict(allow_none=True, metadata={"description": "why a rule made no promotion"}),
 )
 
 
@@ -84,6 +101,21 @@ def person(asked: dict[str, Any], number: str) -> dict[str, Any]:
         "history": web_people.contact_history(store(), spelled),
         "promotions": {"offered": web_people.offers(store(), run["run_id"], [spelled]).get(spelled, 0)},
     }
+
+
+@part.call("GET", "/subscribers/<string:number>/why", ANALYST, Why, query=WhyAsked)
+def explain(asked: dict[str, Any], number: str) -> dict[str, Any]:
+    """Why somebody was offered something, or was not: conditions and every step of the gate.
+
+    The promotion that is named, else the newest ones; with `not`, why that rule made none.
+    """
+    run, row = _known(number)
+    spelled, rule_id = row["subscriber"], asked.get("not_rule")
+    log("person viewed", spelled, {"why": rule_id or asked.get("rule_id") or "newest promotions"})
+    if rule_id:
+        return {"promotions": [], "not_fired": why.not_fired(rule_id, spelled)}
+    found = why.chosen(why.promotions_of(run, spelled))
+    return {"promotions": [why.explained(promotion) for promotion in found], "not_fired": None}
 
 
 @part.call("POST", "/subscribers/<string:number>/opt-out", ANALYST)

@@ -165,6 +165,13 @@ def set_up(body: dict[str, Any]) -> dict[str, Any]:
     return {**_without_secret(wanted), **({"secret": secret} if is_new else {})}
 
 
+@part.call("POST", "/promotions/webhook/secret", ADMIN, Hook)
+def another() -> dict[str, Any]:
+    """Makes another secret, which is in the answer and nowhere after."""
+    now = _there()
+    return {**_without_secret(now), "secret": page.another_secret(now)}
+
+
 @part.call("DELETE", "/promotions/webhook", ADMIN)
 def remove() -> None:
     """Takes the webhook away: nothing is sent from then on."""

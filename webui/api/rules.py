@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 from werkzeug.exceptions import Conflict
 
 from callbeam_io.store import rules as saved
 from callbeam_io.store.rules import RuleConflict
 from callbeam_io.store.web_queries import RequestError
 from webui import rule_saving, view
+from webui import rules as page
 from webui.api.base import Part, choice, listed, row_of, shape, text, whole
 from webui.desk import DAYS, desk
 from webui.errors import field_error, field_errors
@@ -77,6 +78,17 @@ SwitchBody = shape(
         load_default="entering",
     ),
 )
+RulesBody = shape(
+    "RulesFile",
+    rules=fields.List(
+        fields.Dict(),
+        required=True,
+        validate=validate.Length(min=1, max=1000),
+        metadata={"description": "the list of a rules file"},
+    ),
+)
+SavedRules = listed("SavedRules", Saved)
+PriorityBody = shape("PriorityBody", priority=whole("the smaller goes first", -(2**31), 2**31, required=True))
 
 
 @part.call("GET", "/rules", ANALYST, Rules)
@@ -94,6 +106,18 @@ def save(body: dict[str, Any]) -> dict[str, Any]:
         return {"rule_id": draft.rule_id, "version": rule_saving.save([draft])[0]}
     except RuleConflict as error:
         raise Conflict(str(error)) from None
+
+
+@part.call("POST", "/rules/import", ANALYST, SavedRules, body=RulesBody, status=201)
+def take_in(body: dict[str, Any]) -> dict[str, Any]:
+    """Saves the rules of a file, all or none, switched off; those that are there get a next version."""
+    try:
+        found = page.save_all(body["rules"])
+    except RuleConflict as error:
+        raise Conflict(str(error)) from None
+    except ValueError as error:
+        raise field_error("rules", str(error)) from None
+    return {"rows": [{"rule_id": rule_id, "version": version} for rule_id, version in found.items()]}
 
 
 @part.call("GET", "/rules/<string:rule_id>", ANALYST, RuleRow)
@@ -149,6 +173,20 @@ def disable(rule_id: str) -> None:
     """Switches a rule off, at once."""
     rule_saving.row_of(rule_id)
     rule_saving.switch_off(rule_id)
+
+
+@part.call("PUT", "/rules/<string:rule_id>/priority", ANALYST, RuleRow, body=PriorityBody)
+def prioritise(body: dict[str, int], rule_id: str) -> dict[str, Any]:
+    """Gives a rule another priority, as its next version; one that is on goes on with those who come to qualify."""
+    row = rule_saving.row_of(rule_id)
+    try:
+        if body["priority"] != row["priority"]:
+            rule_saving.set_priority(row, body["priority"])
+    except RuleConflict as error:
+        raise Conflict(str(error)) from None
+    except RequestError as error:
+        raise field_error("priority", str(error)) from None
+    return rule_saving.row_of(rule_id)
 
 
 @part.call("GET", "/rule-language", ANALYST, Anything)

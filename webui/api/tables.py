@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import abort
 from flask.typing import ResponseReturnValue
 from marshmallow import fields
 
-from webui import data
-from webui.api.base import Part, Run, listed, shape, text, whole
-from webui.roles import VIEWER
+from webui import data, records
+from webui.analysis_kinds import ANALYSES
+from webui.api.base import Part, Run, choice, listed, shape, text, whole
+from webui.measures import MEASURES
+from webui.roles import ANALYST, VIEWER, log
 
 part = Part("tables", "The rows of the result tables, as they stand in the store.")
 
@@ -32,6 +36,23 @@ RowsAnswer = shape(
 )
 
 
+class Clicked(Run):
+    """Which number of an analysis; its key as in the table: `hour`, `business_type`, `tag`, `region`, …."""
+
+    window = text("start of the window, or `all`: all of the run together", most=30)
+    measure = choice("which number of the row", list(MEASURES))
+    page = whole("number of the page", 1, 10**7, load_default=1)
+
+
+Behind = shape(
+    "RecordsBehind",
+    value=fields.Integer(metadata={"description": "the number"}),
+    total=fields.Integer(metadata={"description": "records on all pages"}),
+    rows=fields.List(fields.Dict()),
+    reason=fields.String(metadata={"description": "why the kept records cannot answer, or empty"}),
+)
+
+
 @part.call("GET", "/tables", VIEWER, Tables)
 def tables() -> dict[str, object]:
     """The tables that can be read, and the least role for each."""
@@ -49,3 +70,12 @@ def rows(asked: dict[str, object], table: str) -> ResponseReturnValue:
     if table not in data.READERS:
         abort(404, f"There is no table {table}. There are: {', '.join(data.READERS)}.")
     return data.table_rows(table)
+
+
+@part.call("GET", "/records/<string:table>", ANALYST, Behind, query=Clicked)
+def behind(asked: dict[str, Any], table: str) -> dict[str, Any]:
+    """The records behind a number of an analysis, a hundred a page: all that it counts, or none."""
+    found = records.number_asked(ANALYSES.get(table) or abort(404, "There is no such analysis."))
+    answer = records.answer_to(found, (asked["page"] - 1) * records.PAGE)
+    log("records viewed", table, {**found.key, "rows": len(answer.rows)})
+    return {"value": found.value, "total": answer.total, "rows": answer.rows, "reason": answer.reason}

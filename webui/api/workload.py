@@ -8,10 +8,11 @@ from marshmallow import fields
 
 from webui import generator, knobs
 from webui.api.base import Part, listed, shape
+from webui.api.jobs import JobRow, one_or_404
 from webui.errors import field_error
 from webui.roles import ADMIN
 
-part = Part("generator", "The workload generator: what is set, and setting it.")
+part = Part("generator", "The workload generator: what is set, setting it, starting and stopping it.")
 Knob = shape(
     "Knob",
     name=fields.String(),
@@ -56,3 +57,15 @@ def described() -> dict[str, Any]:
 def presets() -> dict[str, Any]:
     """Settings to begin from."""
     return {"rows": list(knobs.PRESETS.values())}
+
+
+@part.call("POST", "/generator/start", ADMIN, JobRow, status=202)
+def start() -> dict[str, Any]:
+    """Starts a generator that writes where the live run reads."""
+    return one_or_404(generator.start())
+
+
+@part.call("POST", "/generator/stop", ADMIN)
+def stop() -> None:
+    """Stops the generator that was started so; nothing happens where none runs."""
+    generator.stop()
