@@ -102,5 +102,5 @@ def problem(values: Mapping[str, str]) -> tuple[str, str] | None:
         live_settings(values)
     except RequestError as error:
         name = next(iter(error.what.removeprefix("--").split()), "")
-        return name, f"expected {error.expected}" if error.expected else str(error)
+        return name, f"Enter {error.expected}." if error.expected else str(error)
     return None

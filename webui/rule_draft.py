@@ -51,6 +51,11 @@ class Draft:
         self._judged = desk().check(self.definition)
         return self._judged
 
+    @property
+    def judged(self) -> bool:
+        """Whether the page shows all that is wrong: once somebody tried to save it."""
+        return self._judged is not None
+
     @cached_property
     def counted(self) -> dict[str, Any]:
         """The desk's check of the rule with a name and an offer, so that its conditions can be tried before."""

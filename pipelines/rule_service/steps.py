@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,14 +25,6 @@ from transforms.schema import ALL_START
 Json = dict[str, Any]
 Row = Mapping[str, Any]
 CONTACTS: Final = ("offered", "control", "sold_out")
-_NAMES: Final = {
-    "consent": "consent",
-    "suppressed": "suppression list",
-    "cap": "contact limit",
-    "control": "control group",
-    "sold_out": "total",
-    "quiet_hours": "quiet hours",
-}
 
 
 def utc_said(at: str) -> str:
@@ -62,9 +55,9 @@ class Person:
     code: int
     at: int
 
-    def newest(self, table: str) -> Row | None:
-        """The newest row of ``consent`` or ``suppressed`` that counts at the moment."""
-        where = {"subscriber": self.subscriber, "at": ("<=", moment_text(self.at))}
+    def newest(self, table: str, upto: int | None = None) -> Row | None:
+        """The newest row of ``consent`` or ``suppressed`` that counts at the moment, or at second ``upto``."""
+        where = {"subscriber": self.subscriber, "at": ("<=", moment_text(upto or self.at))}
         return next(iter(self.store.rows(table, where=where, order_by="-at", limit=1)), None)
 
     @property
@@ -111,7 +104,8 @@ def steps_now(person: Person, rule: Rule, offered: int) -> list[Json]:
         rule: as it is.
         offered: how often it has been offered.
     """
-    stated, stop = person.newest("consent"), person.newest("suppressed")
+    soon = max(person.at + person.setting.settings.pane, int(time.time()))  # what is recorded now counts then
+    stated, stop = person.newest("consent", soon), person.newest("suppressed", soon)
     said = bool(stated["opted_in"]) if stated else person.setting.consent_default
     most, cap = rule.limits.max_total, person.setting.settings.cap
     capped = cap is not None and len(_contacts(person, cap.window)) >= cap.most
@@ -131,7 +125,7 @@ def _step(name: str, passed: bool | None, text: str, detail: Row | None = None) 
 
 
 def _not_asked(step: Json) -> Json:
-    return _step(step["step"], None, f"{_NAMES[step['step']]}: not asked any more")
+    return _step(step["step"], None, "not asked any more")
 
 
 def _row(row: Row | None) -> Json:

@@ -103,7 +103,7 @@ def trend(points: Sequence[tuple[float, float | None]], look: Theme) -> Figure:
     """
     known = [rate for _, rate in points if rate is not None]
     if not known:
-        return nothing(look, "Watching for records from this moment on")
+        return nothing(look, "No records in the last five minutes")
     line = {
         "type": "scatter",
         "mode": "lines",
