@@ -12,6 +12,7 @@ import messy
 import pytest
 from servers.flink import FlinkCluster
 from slow_feed import SlowFeed
+from stores import postgres_url
 from test_pipelines_flink import Watch, no_job_is_left
 from test_pipelines_rules import FLAGS, RULES, prepared_with_rules, promotions
 from test_pipelines_run import run, write_directory
@@ -34,9 +35,9 @@ NEW: dict[str, Any] = {
 }
 
 
-def in_order(seed: int) -> str:
-    """Nine days of good records, one every few minutes."""
-    header, *lines = messy.csv_text(RECORDS, seed=seed, bad=0, repeats=0).splitlines()
+def in_order(seed: int, records: int = RECORDS) -> str:
+    """Days of good records, one every few minutes."""
+    header, *lines = messy.csv_text(records, seed=seed, bad=0, repeats=0).splitlines()
     for i, line in enumerate(lines):
         fields = line.split(",")
         fields[3] = (BEGIN + timedelta(minutes=8.5 * i)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -97,3 +98,36 @@ def test_rules_through_a_lost_machine(tmp_path: Path, flink_cluster: FlinkCluste
     decided = ready.store.rows("promotions")
     assert {r["rule_id"] for r in decided} == {"abroad", "fans-of-banks", "busy-days"}
     assert min(r["decided_at"] for r in decided) < watch.active_from < max(r["decided_at"] for r in decided)
+
+
+class SwitchedOn(HalfWay):
+    """Only switches the rule on: no machine is lost."""
+
+    def is_time(self) -> bool:
+        super().is_time()
+        return False
+
+
+def test_rules_with_the_store_on_postgresql(tmp_path: Path, flink_cluster: FlinkCluster) -> None:
+    """Workers read rules, leave and consents from it; a rule that is switched on leaves out who qualifies then."""
+    url, text, listed = postgres_url(), in_order(73, 900), messy.directory()
+    rules(["add", write_rules(tmp_path / "first.json", RULES), "--store", url])
+    feed = SlowFeed(text, chunk=12, split_count=2, pause=0.25)
+    flags = [*FLAGS, "--output", url, "--directory", str(write_directory(tmp_path, listed))]
+    ready = prepared_with_rules(tmp_path, feed, *flags, *flink_cluster.pipeline_options())
+    often = {
+        **NEW,
+        "start": "entering",
+        "when": {"combinator": "and", "rules": [{**NEW["when"]["rules"][0], "value": 5}]},
+        "limits": {"repeat": "always", "cooldown": "6h"},
+    }
+    with SwitchedOn(
+        flink_cluster, ready.store, kill_after=200, file=write_rules(tmp_path / "new.json", [often])
+    ) as watch:
+        assert run_live(ready) == 0
+    assert watch.active_from is not None and not watch.killed
+    stamp = watch.active_from.replace(" ", "T") + "Z"
+    both = write_rules(tmp_path / "both.json", [*RULES, {**often, "valid_from": stamp}])
+    expected = promotions(run(tmp_path, text, *FLAGS, "--rules", both, listed=listed))
+    assert promotions(url) == expected
+    assert {row[0] for row in expected} == {"abroad", "fans-of-banks", "busy-days"}
