@@ -59,6 +59,7 @@ def parts(folder: Path, port: int, people: int) -> list[Part]:
     generate = [
         "pipelines.generate", "--output", landing, "--tables", str(folder / "live.csv"), "--people", str(people),
         "--start", _yesterday(), "--days", "30", "--speed", "1440", "--settings", store, *_types(),
+        "--reject_rate", "0.002", "--duplicate_rate", "0.001",
     ]  # fmt: skip
     run = [
         "pipelines.run", "--streaming", "--fresh", "--input", landing, "--output", store,
@@ -75,8 +76,10 @@ def parts(folder: Path, port: int, people: int) -> list[Part]:
 
 
 def prepare(folder: Path) -> None:
-    """The folder, the store and the shipped rules in it."""
+    """The folder, the store and the shipped rules in it; records and people of an earlier demonstration go."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
+    for made in (*(folder / "in").glob("calls-*.csv"), *folder.glob("live.*.csv")):
+        made.unlink()
     open_store(store_url(folder)).close()
     rules_file = EXAMPLES / "rules.json"
     if rules_file.is_file():

@@ -61,6 +61,19 @@ def test_files_are_read_in_order_of_names_and_as_in_batch(tmp_path: Path) -> Non
     assert reader.poll(0.0) is None
 
 
+def test_files_that_wait_let_one_with_an_earlier_name_come_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "_LOOK_EVERY_BUSY", 0.0)
+    for name in ("b.csv", "c.csv"):
+        land(tmp_path, name, text(5, 10))
+    reader = feed_of(tmp_path).open("files", None)
+    assert sources(read_rows(reader, 5)) == [str(tmp_path / "b.csv")]
+    (tmp_path / "a.csv").write_bytes(text(5))  # written in place: it has to keep still first
+    assert reader.poll(0.0) is None and reader.lag() == 2
+    assert sources(read_rows(reader, 10)) == [str(tmp_path / "a.csv"), str(tmp_path / "c.csv")]
+
+
 def test_parquet_has_its_row_numbers(tmp_path: Path) -> None:
     rows = [
         dict(zip(HEADER.decode().strip().split(","), line.decode().split(","), strict=True))

@@ -114,6 +114,8 @@ class FolderReader:
             if landing.taken is None:
                 if time.monotonic() - self._looked >= _LOOK_EVERY_BUSY:
                     self._look()
+                    if not landing.waiting:  # a file with an earlier name is just coming in: they wait for it
+                        return None
                 self._start(landing.take(), 0, 0)
             found = next(self._parts, None)
             if found is not None:
