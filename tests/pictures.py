@@ -36,6 +36,16 @@ DOCS: Final = {
     "why": "/subscribers/{number}/why",
 }
 """Pictures of the documentation, by name."""
+NAMED: Final = (
+    "/subscribers/{number}",
+    "/subscribers/{number}/why",
+    "/subscribers/{number}/why?not={off}",
+    "/rules/{rule}",
+    "/rules/{rule}/edit",
+    "/rules/{off}/on",
+    "/runs/{run}",
+)
+"""Pages of a person, a rule that is on, one that is off, and a run, where there are such."""
 
 
 def main() -> int:
@@ -88,28 +98,56 @@ def every(chromium: Any, shown: World, folder: Path) -> None:
     with served(shown.app) as address:
         for look, context in LOOKS.items():
             visit = Visit(chromium, address, **context)
-            for path in every_page(shown):
+            for path in [*every_page(shown), *named(shown)]:
                 if path != "/signin":
                     take(visit, path, folder / look / f"{path.strip('/').replace('/', '_') or 'welcome'}.png")
+            turned_away(visit, folder / look / "signin.png")
             visit.context.close()
+
+
+def named(shown: World) -> list[str]:
+    """The addresses of pages whose names only the store knows."""
+    names = names_in(shown)
+    return [path.format(**names) for path in NAMED] if names else []
+
+
+def names_in(shown: World) -> dict[str, str]:
+    """Somebody who was offered something by which rule, a rule that is off, the newest run; without them nothing."""
+    run_id = shown.store.newest_run() or ""
+    newest = shown.store.rows("promotions", run_id, where={"outcome": "offered"}, limit=1)
+    off = [row["rule_id"] for row in saved.list_rules(shown.store) if not row["enabled"]]
+    if not newest or not off:
+        return {}
+    person = newest[0]
+    return {"rule": person["rule_id"], "number": person["subscriber"], "off": off[0], "run": run_id}
+
+
+def turned_away(visit: Visit, picture: Path) -> None:
+    """The page to sign in after a wrong password; the visit is signed out by it."""
+    visit.context.clear_cookies()
+    visit.page.goto(f"{visit.address}/signin")
+    visit.page.fill("#username", "admin")
+    visit.page.fill("#password", "not this one")
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_selector(".alert, .invalid-feedback")
+    visit.page.screenshot(path=picture, full_page=True)
 
 
 def docs(chromium: Any, shown: World, folder: Path) -> None:
     """The pictures of the documentation."""
-    run_id = shown.store.newest_run() or ""
-    newest = shown.store.rows("promotions", run_id, where={"outcome": "offered"}, limit=1)[0]
+    names = names_in(shown)
     with served(shown.app) as address:
         visit = Visit(chromium, address, **LOOKS["desktop-light"])
         for name, path in DOCS.items():
-            named = path.format(rule=newest["rule_id"], number=newest["subscriber"])
-            take(visit, named, folder / f"{name}.png", whole=False)
+            take(visit, path.format(**names), folder / f"{name}.png", whole=False)
         visit.context.close()
 
 
 def take(visit: Visit, path: str, picture: Path, *, whole: bool = True) -> None:
-    """One picture."""
+    """One picture, once nothing more is under way."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     visit.open(path)
+    visit.page.wait_for_load_state("networkidle")
     visit.page.screenshot(path=picture, full_page=whole)
 
 

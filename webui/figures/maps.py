@@ -149,8 +149,8 @@ def _layout(look: Theme) -> dict[str, Any]:
             "domain": {"x": [0, 1], "y": [0.12, 1]},
             "visible": False,
             "bgcolor": look.sea,
-            "projection": {"type": "equal earth", "scale": 1.12},
-            "lataxis": {"range": [-58, 85]},
+            "projection": {"type": "equal earth", "scale": 1},
+            "lataxis": {"range": [-60, 85]},
             "lonaxis": {"range": [-170, 190]},
         },
     )
