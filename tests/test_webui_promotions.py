@@ -113,6 +113,30 @@ def by_api(world: World, server: Receiver) -> set[str]:
 WAYS = (by_export, by_command, by_webhook, by_records, by_data, by_api, by_api_export)
 
 
+def test_what_was_queued_is_good_as_long_as_its_delivery_says(world: World) -> None:
+    before = by_records(world, None)  # type: ignore[arg-type]
+    assert number(0) in before
+    with world.store.writing() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE deliveries SET expires_at = '{text_of(NOW - 1)}' WHERE subscriber = '{number(0)}'"
+        )
+    assert by_records(world, None) == before - {number(0)}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "rule_id=bank-shopper", "rule_id=none", "outcome=offered", "outcome=held_back&rule_id=bank-shopper"],
+)
+def test_the_list_is_as_long_as_its_title_says(tmp_path: Path, query: str) -> None:
+    kinds = ["offered"] * 4 + ["control", "capped", "capped"]
+    found = made(tmp_path, *(promotion(i, NOW - 60, outcome=kind) for i, kind in enumerate(kinds)))
+    rows = rows_of(found.get(f"/promotions.csv?{query}", "analyst").text)
+    assert (
+        f"<h2>{len(rows)} promotion{'s' * (len(rows) != 1)}"
+        in found.get(f"/promotions?{query}", "analyst").text
+    )
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda w: w.__name__)
 def test_whoever_must_not_be_reached_is_not_whatever_the_way(
     way: Callable[[World, Receiver], set[str]], tmp_path: Path

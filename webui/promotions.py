@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, Response, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
+from callbeam_io.delivery.moments import second_of, text_of
 from callbeam_io.store import utc_text, web_people, web_promotions, web_queries, web_rules
 from callbeam_io.store.rules import list_rules
-from webui import view, words
+from callbeam_io.store.web_promotions import Delivery
+from webui import view
 from webui.exports import csv_response
 from webui.layout import NavItem
 from webui.moments import contact_time
@@ -43,6 +44,8 @@ _DECIDED: Final = ("decided_from", "decided_until")
 _PLACE: Final = ("decided_at", "rule_id", "subscriber")
 _SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Key = tuple[str, str, str]
+"""Of a promotion in all runs: rule_id, subscriber, decided_at."""
 
 
 @bp.get("/promotions")
@@ -53,7 +56,8 @@ def promotions() -> ResponseReturnValue:
     if run is None:
         return render_template("no_run.html", title="Promotions")
     run_id, where = run["run_id"], _where()
-    counts = outcomes_of(run)
+    by_rule = outcomes_of(run)
+    counts = dict(by_rule)
     counts[""] = {o: sum(of.get(o, 0) for of in counts.values()) for o in web_promotions.OUTCOMES}
     rows = web_promotions.newest(store(), run_id, where, PAGE + 1, _before())
     older = {f"before_{n}": rows[PAGE - 1][n] for n in _PLACE} if len(rows) > PAGE else None
@@ -68,14 +72,23 @@ def promotions() -> ResponseReturnValue:
         older=older,
         where=_chosen(),
         span=tuple(request.args.get(n, "") for n in _DECIDED),
-        total=cached(
-            ("promotions", run_id, repr(where)), view.lasting(run, 1), lambda: _total(run_id, where)
-        ),
+        total=_total(run, where, by_rule),
     )
 
 
-def _total(run_id: str, where: Mapping[str, Any]) -> int:
-    return store().count("promotions", run_id, where=where)
+def _total(run: Mapping[str, Any], where: Mapping[str, Any], by_rule: Mapping[str, Mapping[str, int]]) -> int:
+    """How many promotions pass the filters; where they only choose rule and outcome, of those counted already."""
+    run_id = run["run_id"]
+    if where.keys() - {"rule_id", "outcome"}:
+        key = ("promotions", run_id, repr(where))
+        return cached(key, view.lasting(run, 1), lambda: store().count("promotions", run_id, where=where))
+    some = [by_rule.get(where["rule_id"], {})] if "rule_id" in where else by_rule.values()
+    wanted = _chosen().get("outcome", "")
+    return sum(count for of in some for outcome, count in of.items() if _passes(outcome, wanted))
+
+
+def _passes(outcome: str, wanted: str) -> bool:
+    return wanted in ("", outcome) or (wanted == HELD_BACK and outcome != web_people.OFFERED)
 
 
 def outcomes_of(run: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -94,13 +107,13 @@ def rule_names() -> dict[str, str]:
 
 def described(rows: list[dict[str, Any]], run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Promotions with ``reason`` in words, ``delivery`` and ``may_contact`` as of this moment."""
-    versions = _definitions()
-    states = web_promotions.deliveries(store(), rows) if rows else {}
+    versions, queued = _definitions(), _queued(rows)
     found = []
-    for row, may_contact in zip(rows, standing(rows, run), strict=True):
+    for row, may_contact in zip(rows, _standing(rows, run, queued), strict=True):
+        delivery = queued.get(_key(row))
         more = {
             "reason": reasons(row["features"], versions.get((row["rule_id"], row["rule_version"]))),
-            "delivery": states.get((row["rule_id"], row["subscriber"], row["decided_at"]), ""),
+            "delivery": "" if delivery is None else delivery.state,
             "may_contact": may_contact,
         }
         found.append({**row, **more})
@@ -111,14 +124,28 @@ def _definitions() -> dict[tuple[str, int], dict[str, Any]]:
     return cached("definitions", 2, lambda: web_promotions.definitions(store()))
 
 
+def _queued(rows: Sequence[Mapping[str, Any]]) -> Mapping[Key, Delivery]:
+    return web_promotions.deliveries(store(), rows) if rows else {}
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["rule_id"], row["subscriber"], row["decided_at"]
+
+
 def standing(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> list[bool]:
     """Per promotion of a run whether its offer may be made at this moment: it was to be offered, is still good,
     and its subscriber may be contacted."""
-    now, versions, people = utc_text(), _definitions(), _reachable(rows, run)
+    return _standing(rows, run, _queued(rows))
+
+
+def _standing(
+    rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any], queued: Mapping[Key, Delivery]
+) -> list[bool]:
+    now, people = utc_text(), _reachable(rows, run)
     return [
         row["outcome"] == web_people.OFFERED
         and row["subscriber"] in people
-        and now < good_until(row, versions)
+        and now < _good_until(row, queued)
         for row in rows
     ]
 
@@ -132,13 +159,15 @@ def _reachable(rows: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> set
     return {who for who, c in contacts.items() if (in_by_default if c.allowed is None else c.allowed)}
 
 
-def good_until(row: Mapping[str, Any], versions: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
-    """Until when an offer is good: so long after the decision as its rule says."""
-    offer = (versions.get((row["rule_id"], row["rule_version"])) or {}).get("offer") or {}
+def _good_until(row: Mapping[str, Any], queued: Mapping[Key, Delivery]) -> str:
+    """Until when an offer is good: as its delivery says; where it was not queued, so long as its rule says."""
+    delivery = queued.get(_key(row))
+    if delivery is not None and delivery.expires_at:
+        return delivery.expires_at
+    offer = (_definitions().get((row["rule_id"], row["rule_version"])) or {}).get("offer") or {}
     span = _SPAN.fullmatch(str(offer.get("expires_after") or "24h"))
     seconds = int(span[1]) * _UNITS[span[2]] if span else _UNITS["d"]
-    decided = words.moment(row["decided_at"]) or datetime.now(UTC)
-    return utc_text(decided + timedelta(seconds=seconds))
+    return text_of(second_of(row["decided_at"]) + seconds)
 
 
 @bp.get("/promotions.csv")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from pipelines.reference import ReferenceSpec
 from pipelines.rule_service.memory import Kept, KeptHistory, Shard
-from pipelines.rule_service.reasons import moment_text, seconds_of
+from pipelines.rule_service.reasons import moment_text, party_of, seconds_of
 from pipelines.rule_service.wire import Asked, Operation
 from pipelines.shard_threads import on_threads
-from transforms.columns.numbers import party_codes, party_texts
+from transforms.columns.numbers import party_texts
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
 from transforms.columns.regions import REGIONS, region_names
 from transforms.columns.rules.interactions import Interactions, concat
@@ -134,8 +134,7 @@ def records(kept: Kept, reference: Reference, values: Mapping[str, Any]) -> Json
 
 def person(kept: Kept, reference: Reference, subscriber: str) -> Json:
     """What a subscriber did: ``week`` (7 x 24 counts of interactions), ``records``, ``since``, newest ``rows``."""
-    region = (kept.run["options"] or {}).get("default_region")
-    code = int(party_codes(pl.Series([subscriber], dtype=pl.String), region).code[0])
+    code, _ = party_of(subscriber, (kept.run["options"] or {}).get("default_region"))
     rows = kept.of(code)
     week = np.zeros((7, 24), np.int64)
     np.add.at(week, (rows.weekday, rows.hour), 1)

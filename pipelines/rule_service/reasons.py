@@ -9,7 +9,6 @@ from typing import Any, Final
 import polars as pl
 
 from pipelines.rule_service.firings import Others
-from pipelines.rule_service.world import Setting
 from transforms.columns.numbers import party_codes, party_texts
 from transforms.columns.rules.explain import explain, holds
 from transforms.errors import OptionError
@@ -51,9 +50,14 @@ def moment_text(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime(TIME_FORMAT)
 
 
-def party_of(subscriber: str, setting: Setting) -> tuple[int, str]:
-    """The party code of a number in any spelling, and how the store names it; OptionError where it is empty."""
-    parties = party_codes(pl.Series([subscriber], dtype=pl.String), setting.region)
+def party_of(subscriber: str, region: str | None) -> tuple[int, str]:
+    """The party code of a number in any spelling, and how the store names it; OptionError where it is empty.
+
+    Args:
+        subscriber: the number.
+        region: of numbers without ``+``.
+    """
+    parties = party_codes(pl.Series([subscriber], dtype=pl.String), region)
     if not parties.code[0]:
         raise OptionError("an empty number", "a subscriber such as +12025550123")
     return int(parties.code[0]), str(party_texts(parties.code, parties.text)[0])
@@ -77,7 +81,7 @@ def try_on(rule: Rule, subscriber: str, past: Others | None, at: str | None) -> 
             "conditions": told(rule, kept),
             "reason": NO_RECORDS,
         }
-    code, _ = party_of(subscriber, past.setting)
+    code, _ = party_of(subscriber, past.setting.region)
     rows = past.kept.of(code)
     second = past.upto if at is None else seconds_of(at)
     found = explain(rule, code, rows, second, past.setting.context)

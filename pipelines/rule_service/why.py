@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from callbeam_io.store import Store
+from callbeam_io.store import Store, deliveries
 from callbeam_io.store import rules as saved
 from pipelines.rule_service import reasons
 from pipelines.rule_service.firings import Others
 from pipelines.rule_service.reasons import moment_text, party_of, seconds_of, try_on
 from pipelines.rule_service.steps import Person, steps_now, steps_then, utc_said
 from pipelines.rule_service.world import Setting, setting_of
+from pipelines.rulebook import rule_in
 from pipelines.rules_world import stored_rule
 from transforms.errors import OptionError, RuleError
 from transforms.rules.language import Rule
-from transforms.rules.parse import parse_rule
 from transforms.rules.sentences import sentence
 
 Json = dict[str, Any]
@@ -39,7 +38,7 @@ def why(store: Store, rule_id: str, subscriber: str, decided_at: str) -> Json:
     second = seconds_of(decided_at)
     run, promotion = _promotion(store, rule_id, subscriber, moment_text(second))
     setting = setting_of(run)
-    code, _ = party_of(subscriber, setting)
+    code, _ = party_of(subscriber, setting.region)
     version = promotion["rule_version"] or 1
     rule, name = _version(store, rule_id, version)
     values = promotion["features"] or {}
@@ -80,9 +79,8 @@ def _version(store: Store, rule_id: str, version: int) -> tuple[Rule | None, str
     where = {"rule_id": rule_id, "version": version}
     for table in ("rule_versions", "rules"):
         for row in store.rows(table, where=where):
-            definition = row["definition"]
             try:
-                rule = parse_rule(json.loads(definition) if isinstance(definition, str) else definition)
+                rule = rule_in(row)
             except RuleError:
                 return None, row["name"] or rule_id
             return rule, rule.name
@@ -121,7 +119,7 @@ def why_not(store: Store, rule_id: str, subscriber: str, past: Others | None, se
     """
     row = saved.rule_row(store, rule_id)
     rule = stored_rule(row)
-    code, name = party_of(subscriber, setting)
+    code, name = party_of(subscriber, setting.region)
     run_id = store.newest_run() or "" if past is None else str(past.kept.run["run_id"])
     person = Person(store, run_id, setting, name, code, int(time.time()) if past is None else past.upto)
     where: dict[str, Any] = {"rule_id": rule_id, "subscriber": name}
@@ -142,9 +140,8 @@ def why_not(store: Store, rule_id: str, subscriber: str, past: Others | None, se
 
 
 def _offered(store: Store, run_id: str, rule: Rule) -> int:
-    """How often a rule has been offered in a run; not counted where it may be as often as it likes."""
-    where = {"rule_id": rule.rule_id, "outcome": "offered"}
-    return 0 if rule.limits.max_total is None else store.count("promotions", run_id, where=where)
+    """How often a rule has been offered, by earlier runs too; not counted where it may be as often as it likes."""
+    return 0 if rule.limits.max_total is None else deliveries.given(store, run_id).get(rule.rule_id, 0)
 
 
 def _whether_it_holds(found: Json) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select
 
@@ -60,13 +60,22 @@ def newest(
         return [dict(row) for row in connection.execute(statement).mappings()]
 
 
-def deliveries(store: StoreBase, promotions: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], str]:
-    """The state of the delivery of some promotions, by (rule_id, subscriber, decided_at)."""
+class Delivery(NamedTuple):
+    """What became of a promotion that was queued to be sent, and until when it may be."""
+
+    state: str
+    expires_at: str | None
+
+
+def deliveries(
+    store: StoreBase, promotions: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str, str], Delivery]:
+    """The deliveries of some promotions, by (rule_id, subscriber, decided_at)."""
     people = list({row["subscriber"] for row in promotions})
-    statement = select(_DELIVERIES).where(_DELIVERIES.c.subscriber.in_(people))
+    columns = (_DELIVERIES.c[name] for name in ("rule_id", "subscriber", "decided_at", "state", "expires_at"))
+    statement = select(*columns).where(_DELIVERIES.c.subscriber.in_(people))
     with store.reading() as connection:
-        rows = connection.execute(statement).all()
-    return {(r.rule_id, r.subscriber, r.decided_at): r.state for r in rows}
+        return {(r[0], r[1], r[2]): Delivery(r[3], r[4]) for r in connection.execute(statement)}
 
 
 def definitions(store: StoreBase) -> dict[tuple[str, int], dict[str, Any]]:
