@@ -94,7 +94,7 @@ def gate_of(book: RuleBook, settings: RuleSettings, texts: Mapping[int, str]) ->
     """The gate: ``texts`` are of parties that are no numbers."""
 
     def names(codes: NDArray[np.int64]) -> Sequence[str]:
-        given = pl.Series([texts.get(int(c)) for c in codes], dtype=pl.String)
+        given = pl.Series([texts.get(int(c)) for c in codes], dtype=pl.String) if texts else None
         return party_texts(codes, given).to_list()
 
     return Gate(book.consent, settings.cap, settings.quiet, settings.default_zone, names)

@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints, find
+from transforms.columns.rules.filters import passing
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Words
 from transforms.columns.rules.plan import Filter, where_columns
 from transforms.columns.rules.shares import newcombe, people_needed
-from transforms.columns.rules.table import passing
 from transforms.rules.language import Where
 
 SPAN: Final = 14 * 86400

@@ -139,7 +139,7 @@ def _decide(
         return gather([]), memory
     subscriber, end = np.divmod(numbers, table.clock.stride)
     codes, seconds = table.codes[subscriber], table.clock.seconds(end)
-    texts = features(table, list(leaves.values()), subscriber, end)
+    texts = features(table.only(subscriber), list(leaves.values()), subscriber, end)
     position = np.full(len(codes), turn.position, np.int32)
     return Firings(position, codes, seconds, texts), memory.after(codes, seconds)
 

@@ -68,8 +68,8 @@ def promote(
     older = context.people.older if context.people else None
     hours = contact_hours(firings.subscriber, firings.decided_at, rows, zones, gate.default_zone, older)
     at = contact_times(firings.decided_at, zones, gate.default_zone, gate.quiet, hours)
-    names = gate.texts(codes)
-    return promotions(firings, rules, outcome, at, [names[k] for k in person.tolist()]), contacts
+    names = pa.array(gate.texts(codes), pa.string()).take(pa.array(person))
+    return promotions(firings, rules, outcome, at, names), contacts
 
 
 def zone_hours(context: Context, default_zone: str) -> Callable[[Ints, Ints], NDArray[np.uint8]]:

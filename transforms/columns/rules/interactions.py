@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from transforms.columns.records import Records
-from transforms.columns.rules.arrays import Bools, Ints, ascending, runs, sort_packed
+from transforms.columns.rules.arrays import Bools, Ints, runs, sort_packed
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,11 @@ class Interactions:
 
     def by_caller(self) -> Interactions:
         """The same in order of caller and start, in which all that rules do is quickest."""
-        order = None if ascending(self.caller) else np.argsort(self.caller)
-        caller, start = (
-            (self.caller, self.start) if order is None else (self.caller[order], self.start[order])
-        )
         if not len(self):
             return self
+        least = int(self.caller.min())
+        caller, order = sort_packed(self.caller - least, None, int(self.caller.max()) - least + 1)
+        start = self.start if order is None else self.start[order]
         first, length = int(start.min()), int(start.max()) - int(start.min()) + 1
         people, person = runs(caller)
         order = sort_packed(person * length + start - first, order, len(people) * length)[1]

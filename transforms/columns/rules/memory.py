@@ -89,6 +89,8 @@ class RuleMemory:
 
     def _with_rows(self, codes: Ints) -> RuleMemory:
         """A copy that has a row for each of these subscribers."""
+        if not len(self.codes):
+            return RuleMemory(self.begun, codes.copy(), *self.of(codes))
         new = codes[~find(self.codes, codes)[1]]
         at = np.searchsorted(self.codes, new)
         return RuleMemory(

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Ints, expand
+from transforms.columns.rules.arrays import Ints, expand, runs
 from transforms.columns.rules.plan import Leaf
-from transforms.columns.rules.spans import Spans, where_true
+from transforms.columns.rules.spans import Spans, merged
 from transforms.columns.rules.table import Table
 
 _CELLS = 400_000  # counts worked on at a time: they stay in the processor's cache
@@ -18,17 +18,26 @@ _MATRICES = {"business_type": "types", "tag": "types", "best_hour": "hours", "be
 
 
 class Steps(NamedTuple):
-    """Modes by span of numbers: ``mode[i]`` from ``start[i]`` until ``end[i]``; -1 where there is no record."""
+    """Modes after events in ascending order of their numbers, -1 where there is no record.
 
-    start: Ints
-    end: Ints
-    mode: Ints
+    Of several events at one number the last one counts. A mode lasts until the next event, and not beyond its
+    subscriber's numbers, which are ``stride`` many.
+    """
+
+    number: Ints
+    mode: NDArray[Any]
+    stride: int
 
     def where(self, wanted: list[int]) -> Spans:
         """Where the mode is one of these."""
         lookup = np.zeros(257, np.bool_)
         lookup[wanted] = True  # the last one stands for -1
-        return where_true(self.start, self.end, lookup[self.mode])
+        place = np.flatnonzero(lookup[self.mode])
+        start = self.number[place]
+        end = (start // self.stride + 1) * self.stride
+        followed = place[: np.searchsorted(place, len(self.number) - 1)]
+        end[: len(followed)] = np.minimum(end[: len(followed)], self.number[followed + 1])
+        return merged(start, end)
 
 
 class Events(NamedTuple):
@@ -36,7 +45,7 @@ class Events(NamedTuple):
 
     number: Ints
     category: NDArray[np.uint8]
-    change: NDArray[np.int32]
+    change: NDArray[np.int8]
 
 
 def steps(table: Table, leaf: Leaf, subscribers: Ints) -> Steps:
@@ -48,18 +57,12 @@ def steps(table: Table, leaf: Leaf, subscribers: Ints) -> Steps:
         subscribers: ascending positions of those that are wanted.
     """
     events = _events(table, leaf, subscribers)
-    number, stride = events.number, table.clock.stride
-    if not len(number):
-        return Steps(number, number, number)
-    owner = number // stride
-    new = np.empty(len(number), np.bool_)
-    new[0] = True
-    np.not_equal(owner[1:], owner[:-1], out=new[1:])
-    last = np.append(number[1:] != number[:-1], True)  # of several at one number the state after the last one
-    mode = _modes(events, new, leaf.width, older_counts(table, leaf, owner[new]))[last]
-    number, owner = number[last], owner[last]
-    end = np.minimum(np.append(number[1:], table.size), (owner + 1) * stride)
-    return Steps(number, end, mode)
+    if not len(events.number):
+        return Steps(events.number, events.number, table.clock.stride)
+    first, person = runs(events.number // table.clock.stride)
+    older = older_counts(table, leaf, events.number[first] // table.clock.stride)
+    mode = _modes(events, first, _resets(events, person, leaf.width, older), leaf.width)
+    return Steps(events.number, mode, table.clock.stride)
 
 
 def _events(table: Table, leaf: Leaf, subscribers: Ints) -> Events:
@@ -67,23 +70,21 @@ def _events(table: Table, leaf: Leaf, subscribers: Ints) -> Events:
     everybody = len(subscribers) == len(table.codes)
     rows = slice(None) if everybody else expand(table.begin[subscribers], count)[1]
     number, category = table.number[rows], categories(table, leaf)[rows]
-    clock = table.clock
-    numbers, kinds, changes = [number], [category], [np.ones(len(number), np.int32)]
-    if leaf.panes is None and table.older is not None:  # what is no longer kept counts before the first event
-        numbers.append(subscribers * clock.stride)
-        kinds.append(np.zeros(len(subscribers), np.uint8))
-        changes.append(np.zeros(len(subscribers), np.int32))
-    elif leaf.panes is not None:
+    clock, came = table.clock, np.ones(len(number), np.int8)
+    if leaf.panes is not None:
         leave = number + min(leaf.panes, clock.widest)
-        seen = np.repeat(subscribers * clock.stride + clock.high, count) >= leave
-        numbers.append(leave[seen])
-        kinds.append(category[seen])
-        changes.append(np.full(len(numbers[-1]), -1, np.int32))
-    if len(numbers) == 1 or not len(numbers[1]):
-        return Events(number, category, changes[0])
-    merged = np.concatenate(numbers)
-    order = np.argsort(merged, kind="stable")  # two ascending runs: a merge
-    return Events(merged[order], np.concatenate(kinds)[order], np.concatenate(changes)[order])
+        seen = np.flatnonzero(np.repeat(subscribers * clock.stride + clock.high, count) >= leave)
+        more, change = (leave[seen], category[seen]), -1
+    elif table.older is not None:  # what is no longer kept counts before the first event
+        more, change = (subscribers * clock.stride, np.zeros(len(subscribers), np.uint8)), 0
+    else:
+        return Events(number, category, came)
+    if not len(more[0]):
+        return Events(number, category, came)
+    number, category = np.concatenate([number, more[0]]), np.concatenate([category, more[1]])
+    changes = np.concatenate([came, np.full(len(more[0]), change, np.int8)])
+    order = np.argsort(number, kind="stable")  # two ascending runs: a merge
+    return Events(number[order], category[order], changes[order])
 
 
 def categories(table: Table, leaf: Leaf) -> NDArray[np.uint8]:
@@ -103,54 +104,81 @@ def older_counts(table: Table, leaf: Leaf, subscribers: Ints) -> Ints | None:
     return counts if leaf.category is None else counts @ table.context.words.types.tag_matrix()
 
 
-def _modes(events: Events, new: NDArray[np.bool_], width: int, older: Ints | None) -> Ints:
-    """The mode after each event; ``new`` marks each subscriber's first event.
+def _resets(events: Events, person: Ints, width: int, older: Ints | None) -> NDArray[Any]:
+    """What takes the counts at one subscriber's end to those at the next one's beginning, a row each.
+
+    Their type is wide enough for the scores of `_modes`.
+    """
+    size = int(person[-1]) + 1
+    weights = None if events.change.all() and events.change.min() > 0 else events.change
+    cells = person * width + events.category
+    end = np.bincount(cells, weights, size * width).reshape(size, width)
+    peak = int(np.bincount(person).max()) + (0 if older is None else int(older.max(initial=0)))
+    resets = np.zeros((size, width), _kind(peak, width))
+    if older is not None:
+        end = end + older
+        resets += older.astype(resets.dtype)
+    resets[1:] -= end[:-1].astype(resets.dtype)
+    return resets
+
+
+def _kind(peak: int, width: int) -> type[np.signedinteger[Any]]:
+    """The narrowest type that holds scores of counts up to ``peak``."""
+    bits = (peak + 1).bit_length() + width.bit_length()
+    return np.int16 if bits < 15 else np.int32 if bits < 31 else np.int64
+
+
+def _modes(events: Events, first: Ints, resets: NDArray[Any], width: int) -> NDArray[Any]:
+    """The mode after each event.
 
     Per category a running score, count * 2^bits + rank, which falls to the next subscriber's at its first event.
-    The greatest score names the mode: of equal counts the one of the smaller position has the higher rank.
+    The greatest score names the mode: of equal counts the one of the smaller position has the higher rank. Sums
+    on the way to a score may not fit into its type: they go round, and come back.
+
+    Args:
+        events: of all subscribers.
+        first: positions of each subscriber's first event.
+        resets: of the counts, see `_resets`.
+        width: number of categories.
     """
-    bits = width.bit_length()
-    peak = len(events.number) + (int(older.max(initial=0)) if older is not None else 0)
-    kind = np.int32 if (peak + 1) << bits < 1 << 31 else np.int64
-    resets = np.left_shift(_resets(events, new, width, older), bits).astype(kind)
-    rank = (width - 1 - np.arange(width)).astype(kind)
-    score, result, person = rank, np.empty(len(events.number), np.int64), 0
-    lanes = max(min(_CELLS // width, len(events.number)) // _LANES, 1)
+    kind, bits, size = resets.dtype.type, width.bit_length(), len(events.number)
+    result = np.empty(size, kind)
+    resets = resets << bits
+    score = (width - 1 - np.arange(width)).astype(kind)
+    pieces = -(-size * width // _CELLS)
+    lanes = -(-size // (pieces * _LANES))
     place = (np.arange(_LANES) * (width * lanes) + np.arange(lanes)[:, None]).reshape(-1)
     rows = np.arange(width) * lanes
-    for a in range(0, len(events.number), len(place)):
-        cut = slice(a, a + len(place))
-        first, category = np.flatnonzero(new[cut]), events.category[cut]
+    edges = np.searchsorted(first, np.arange(pieces + 1) * len(place))
+    for piece in range(pieces):
+        begin = piece * len(place)
+        cut, new = slice(begin, begin + len(place)), slice(edges[piece], edges[piece + 1])
+        category = events.category[cut]
         change = np.zeros((_LANES, width, lanes), kind)
         flat = change.reshape(-1)
-        flat[place[: len(category)] + rows[category]] = np.left_shift(events.change[cut].astype(kind), bits)
-        flat[place[first][:, None] + rows] += resets[person : person + len(first)]
-        person += len(first)
-        score = _accumulate(change, score)
-        best = np.maximum.reduce(change, axis=1).T.reshape(-1)[: len(category)]
-        result[cut] = np.where(best >> bits > 0, width - 1 - (best & ((1 << bits) - 1)), -1)
+        flat[place[: len(category)] + rows[category]] = events.change[cut] * kind(1 << bits)
+        flat[place[first[new] - begin][:, None] + rows] += resets[new]
+        best, score = _greatest(change, score)
+        result[cut] = best[: len(category)]
+    none = result >> bits == 0
+    result = width - 1 - (result & kind((1 << bits) - 1))
+    result[none] = -1
     return result
 
 
-def _resets(events: Events, new: NDArray[np.bool_], width: int, older: Ints | None) -> Ints:
-    """What takes the counts at one subscriber's end to those at the next one's beginning, a row each."""
-    person = np.cumsum(new) - 1
-    size = int(person[-1]) + 1
-    total = np.bincount(person * width + events.category, weights=events.change, minlength=size * width)
-    start = np.zeros((size, width), np.int64) if older is None else older
-    end = start + total.reshape(size, width).astype(np.int64)
-    return start - np.vstack([np.zeros((1, width), np.int64), end[:-1]])
+def _greatest(change: NDArray[Any], score: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The greatest score after each change, and the scores after the last one.
 
-
-def _accumulate(change: NDArray[Any], score: NDArray[Any]) -> NDArray[Any]:
-    """Turns changes into running sums that begin with ``score``; gives the last ones.
-
-    Sums go down the lanes of all chunks at once, which the processor does many at a time, and then along the
-    chunks: several times quicker than one long running sum.
+    Changes stand one after the other down the lanes and then along the columns. A column's sum takes the scores
+    to the next one's beginning; then the processor works on the changes of all columns at once.
     """
-    for lane in range(1, _LANES):
-        change[lane] += change[lane - 1]
-    along = np.cumsum(change[-1], axis=1)
-    change[:, :, 1:] += along[:, :-1].astype(change.dtype)
-    change += score[:, None]
-    return change[-1, :, -1].copy()
+    total = np.add.reduce(change, axis=0, dtype=change.dtype)
+    running = np.cumsum(total, axis=1, dtype=change.dtype)
+    running += score[:, None]
+    last = running[:, -1].copy()
+    running -= total
+    best = np.empty((_LANES, change.shape[2]), change.dtype)
+    for lane in range(_LANES):
+        running += change[lane]
+        np.maximum.reduce(running, axis=0, out=best[lane])
+    return best.T.reshape(-1), last

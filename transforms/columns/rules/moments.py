@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms.columns.contact import MIN_INTERACTIONS, SPAN, span_sums
-from transforms.columns.rules.arrays import Bools, Ints, distinct, expand
+from transforms.columns.rules.arrays import Bools, Ints, expand
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import HOURS, Older
 from transforms.columns.rules.zones import Zones
@@ -25,9 +25,10 @@ from transforms.columns.rules.zones import Zones
 QUARTER: Final = 900
 _DAY: Final = 86400
 _QUARTERS: Final = _DAY // QUARTER
-_AHEAD: Final = (
-    2 * _QUARTERS
-)  # within two days every local hour comes, even if clocks are put forward over it
+_AHEAD: Final = 2 * _QUARTERS
+"""Within two days every local hour comes, even if clocks are put forward over it."""
+_DAYS: Final = 32
+"""Days worked on are whole numbers of so many, so that what was found for some moments serves for others."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,14 @@ def hours_in(zones: Sequence[str], place: Ints, seconds: Ints) -> NDArray[np.uin
     """
     if not len(seconds):
         return np.empty(0, np.uint8)
-    day = seconds // _DAY
-    first = int(day.min())
-    there = np.flatnonzero(np.bincount(day - first))
+    first = int(seconds.min()) // _DAY
+    quarter = seconds // QUARTER - first * _QUARTERS
+    there = np.flatnonzero(np.bincount(quarter // _QUARTERS))
     table = np.zeros((len(zones), int(there[-1]) + 1, _QUARTERS), np.uint8)
     for k, zone in enumerate(zones):
         for d in there.tolist():
             table[k, d] = _hours_of_day(zone, first + d)
-    return table[place, day - first, seconds % _DAY // QUARTER]
+    return table.reshape(-1)[place * table[0].size + quarter]
 
 
 def contact_hours(
@@ -119,13 +120,18 @@ def contact_hours(
 
 
 def _counts_before(person: Ints, at: Ints, owner: Ints, start: Ints, hour: NDArray[np.uint8]) -> Ints:
-    """Interactions by hour before each moment, n x 24; moments ascend by person and time."""
-    times = distinct(at)
-    moment = person * (len(times) + 1) + np.searchsorted(times, at)
-    row = owner * (len(times) + 1) + np.searchsorted(times, start, "right")
-    place = np.searchsorted(moment, row)  # the first moment after the interaction
-    known = np.flatnonzero(np.append(person, -1)[place] == owner)
-    new = np.bincount(place[known] * HOURS + hour[known], minlength=len(at) * HOURS).reshape(-1, HOURS)
+    """Interactions by hour before each moment, n x 24; both ascend by person and time."""
+    if not len(start):
+        return np.zeros((len(at), HOURS), np.int64)
+    begin = min(int(at.min()), int(start.min()))
+    length = max(int(at.max()), int(start.max())) - begin + 1
+    before = np.searchsorted(owner * length + (start - begin), person * length + (at - begin))
+    following = np.cumsum(np.bincount(before, minlength=len(start)))[
+        : len(start)
+    ]  # the first moment after each
+    known = np.flatnonzero(np.append(person, -1)[following] == owner)
+    cells = following[known] * HOURS + hour[known]
+    new = np.bincount(cells, minlength=len(at) * HOURS).reshape(-1, HOURS)
     total = np.cumsum(new, axis=0)
     first = np.flatnonzero(np.diff(person, prepend=-1))
     return total - (total - new)[np.repeat(first, np.diff(np.append(first, len(at))))]
@@ -145,49 +151,49 @@ def contact_times(
         contact_from: first of three local hours to keep to, -1 for any hour. Where quiet hours cover them, they
             are not kept to.
     """
+    if not len(at):
+        return at
     wanted = np.full(len(at), -1) if contact_from is None else contact_from
-    result = np.empty(len(at), np.int64)
-    order = np.argsort(zones.place, kind="stable")
-    edges = np.searchsorted(zones.place[order], np.arange(len(zones.sets) + 1))
-    for k, (names, main) in enumerate(zones.sets):
-        mine = order[edges[k] : edges[k + 1]]
-        if len(mine):
-            result[mine] = _in_zones(
-                at[mine], names or (default_zone,), main or default_zone, quiet, wanted[mine]
-            )
-    return result
+    case = zones.place * (HOURS + 1) + wanted + 1
+    there = np.flatnonzero(np.bincount(case))
+    first_day = int(at.min()) // _DAY // _DAYS * _DAYS
+    last_day = (int(at.max()) // _DAY + 3) // _DAYS * _DAYS + _DAYS - 1
+    waits = np.empty((len(there), (last_day - first_day + 1) * _QUARTERS), np.uint8)
+    for row, (place, hour) in enumerate(zip(*np.divmod(there, HOURS + 1), strict=True)):
+        names, main = zones.sets[place]
+        of = _Reached(names or (default_zone,), main or default_zone, quiet, int(hour) - 1)
+        waits[row] = _waits(of, first_day, last_day)
+    quarter = at // QUARTER
+    wait = waits[np.searchsorted(there, case), quarter - first_day * _QUARTERS]
+    return np.where(wait > 0, (quarter + wait) * QUARTER, at)
 
 
-def _in_zones(at: Ints, zones: Sequence[str], main: str, quiet: Quiet | None, wanted: Ints) -> Ints:
-    first_day, last_day = int(at.min()) // _DAY, int(at.max()) // _DAY + 3
-    quiet_hours = quiet.hours() if quiet else np.zeros(HOURS, np.bool_)
-    hours = local_hours(main, first_day, last_day).astype(np.int64)
+class _Reached(NamedTuple):
+    """When some subscribers may be reached; see `contact_times`."""
+
+    zones: tuple[str, ...]
+    main: str
+    quiet: Quiet | None
+    wanted: int
+
+
+@lru_cache(maxsize=1 << 11)
+def _waits(of: _Reached, first_day: int, last_day: int) -> NDArray[np.uint8]:
+    """Per quarter of some UTC days how many quarters there are until one in which subscribers may be reached."""
+    quiet_hours = of.quiet.hours() if of.quiet else np.zeros(HOURS, np.bool_)
+    hours = local_hours(of.main, first_day, last_day).astype(np.int64)
     free = ~quiet_hours[hours]
-    free_everywhere = np.logical_and.reduce(
-        [~quiet_hours[local_hours(z, first_day, last_day)] for z in zones]
-    )
-    begin = first_day * _DAY
-    result, found = at.copy(), np.zeros(len(at), np.bool_)
-    for start in np.flatnonzero(np.bincount(wanted[wanted >= 0])).tolist():
-        mine = np.flatnonzero(wanted == start)
-        inside = (hours - start) % HOURS < SPAN
-        result[mine], found[mine] = _next(free_everywhere & inside, at[mine], begin)
-    for allowed in (free_everywhere, free):  # without contact hours, and at last by the main zone alone
-        rest = np.flatnonzero(~found)
-        if len(rest):
-            result[rest], found[rest] = _next(allowed, at[rest], begin)
-    return result
+    everywhere = np.logical_and.reduce([~quiet_hours[local_hours(z, first_day, last_day)] for z in of.zones])
+    inside = (hours - of.wanted) % HOURS < SPAN
+    wait = _until(free)
+    for better in (everywhere, everywhere & inside) if of.wanted >= 0 else (everywhere,):
+        until = _until(better)
+        wait = np.where(until < _AHEAD, until, wait)
+    return np.where(wait < _AHEAD, wait, 0).astype(np.uint8)
 
 
-def _next(allowed: Bools, at: Ints, begin: int) -> tuple[Ints, Bools]:
-    """The first moments at or after some in an allowed quarter, and whether there is one within two days.
-
-    Args:
-        allowed: per quarter, from second ``begin`` on.
-        at: moments; they stay what they are where there is none.
-    """
-    quarter = (at - begin) // QUARTER
-    places = np.where(allowed, np.arange(len(allowed)), len(allowed) + _AHEAD)
-    following = np.minimum.accumulate(places[::-1])[::-1][quarter]
-    found = following - quarter < _AHEAD
-    return np.where(found, np.maximum(at, begin + following * QUARTER), at), found
+def _until(allowed: Bools) -> Ints:
+    """Per quarter how many there are until an allowed one; `_AHEAD` and more where none follows."""
+    quarter = np.arange(len(allowed))
+    places = np.where(allowed, quarter, len(allowed) + _AHEAD)
+    return np.minimum.accumulate(places[::-1])[::-1] - quarter

@@ -139,12 +139,14 @@ def decide(
     outcome = np.full(len(firings), OFFERED, np.uint8)
     given = consent.given(firings.subscriber, firings.decided_at)
     outcome[~given] = NO_CONSENT
-    rank = np.argsort(
-        sorted(range(len(rules)), key=lambda k: (rules[k].rule.priority, rules[k].rule.rule_id))
-    )
     rows = np.flatnonzero(given)
-    rows = rows[np.lexsort((rank[firings.rule[rows]], firings.decided_at[rows], firings.subscriber[rows]))]
     if cap is not None:
+        rank = np.argsort(
+            sorted(range(len(rules)), key=lambda k: (rules[k].rule.priority, rules[k].rule.rule_id))
+        )
+        rows = rows[
+            np.lexsort((rank[firings.rule[rows]], firings.decided_at[rows], firings.subscriber[rows]))
+        ]
         capped = _over_cap(firings.subscriber[rows], firings.decided_at[rows], cap, earlier)
         outcome[rows[capped]] = CAPPED
         rows = rows[~capped]

@@ -37,7 +37,7 @@ def promotions(
     rules: Sequence[ActiveRule],
     outcome: NDArray[np.uint8],
     contact_at: Ints,
-    texts: Sequence[str],
+    texts: pa.StringArray,
 ) -> pa.Table:
     """The rows of firings.
 
@@ -54,7 +54,7 @@ def promotions(
 
     columns = [
         of_rule([r.rule.rule_id for r in rules], pa.string()),
-        pa.array(texts, pa.string()),
+        texts,
         _stamps(firings.decided_at),
         of_rule([r.version for r in rules], pa.int64()),
         of_rule([r.rule.offer.code for r in rules], pa.string()),

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from transforms.columns.keytable import KeyTable
 from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.filters import abroad, passing
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Context
 from transforms.columns.rules.plan import Filter
-from transforms.columns.rules.table import abroad, passing
 
 
 class Roll:

@@ -28,6 +28,7 @@ from transforms.columns.rules.spans import (
 from transforms.columns.rules.table import Table
 
 _BITS = 62
+_SHORT = 2  # bytes of values that are few
 _FEW = 0.5  # evaluate for some subscribers only where they have less than this share of the interactions
 
 
@@ -71,16 +72,31 @@ def _range_spans(table: Table, flow: Flow | None, low: int, high: int | None) ->
 def _flow(table: Table, leaf: Leaf, thresholds: set[int], within: Spans) -> Flow:
     """What moves the number of a condition; of distinct values only where the least threshold can be reached."""
     panes = min(leaf.panes or 0, table.clock.widest)
-    enter = table.numbers(leaf.filter)
     if leaf.family == "sum":
+        table = table.only(np.flatnonzero(table.sums(leaf.filter) >= min(thresholds)))
+        enter = table.numbers(leaf.filter)
         return Flow(enter, enter + panes, table.totals(leaf.filter))
-    counted = Flow(enter, enter + panes)
+    enter = table.numbers(leaf.filter)
     if leaf.family == "count" or thresholds == {1}:
-        return counted
-    reached = intersect(counted.at_least(min(thresholds)), within)
+        return Flow(enter, enter + panes)
     live = np.zeros(len(table.codes), np.bool_)
+    reached = intersect(_enough(table, leaf, panes, min(thresholds)), within)
     live[reached.start // table.clock.stride] = True
     return presences(table, leaf, live, panes)
+
+
+def _enough(table: Table, leaf: Leaf, panes: int, least: int) -> Spans:
+    """Where there are enough interactions for ``least`` distinct values.
+
+    Where one value has most of them, all but one of the values have to be others.
+    """
+    enter, rows = table.numbers(leaf.filter), table.select(leaf.filter)
+    if least > 1 and table.column(leaf.column).itemsize <= _SHORT:
+        value = table.column(leaf.column)
+        value = value if rows is None else value[rows]
+        common = np.bincount(value, minlength=1).argmax()
+        enter, least = enter[np.flatnonzero(value != common)], least - 1
+    return Flow(enter, enter + panes).at_least(least)
 
 
 def presences(table: Table, leaf: Leaf, live: Bools, panes: int) -> Flow:

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms.columns.rules.arrays import Bools, Ints, ascending, distinct, expand, find, runs, sort_packed
+from transforms.columns.rules.filters import abroad, passing
 from transforms.columns.rules.interactions import Interactions
-from transforms.columns.rules.people import Context, Older, Words
-from transforms.columns.rules.plan import UNKNOWN_REGION, Filter
+from transforms.columns.rules.people import Context, Older
+from transforms.columns.rules.plan import Filter
 from transforms.columns.rules.spans import Spans, merged
 
-_DENSE_LOOKUP: Final = 1 << 16
-_FEW: Final = 0.5  # of a column only some values are numbered where they are less than this share of it
+_FEW: Final = 0.5  # what is worked out for some only, where they are less than this share of all
 Kept = TypeVar("Kept")
 
 
@@ -122,11 +122,27 @@ class Table:
         position = position[there]
         count = self.begin[position + 1] - self.begin[position]
         which, rows = expand(self.begin[position], count)
-        number = self.number[rows]
         if since is not None:
-            new = number > position[which] * self.clock.stride + since
-            number, rows = number[new], rows[new]
+            rows = rows[self.number[rows] > position[which] * self.clock.stride + since]
+        return self._with(rows)
+
+    def only(self, subscribers: Ints) -> Table:
+        """The same numbers with the interactions of subscribers at some positions only, which ascend and may come
+        more than once; this table where that would leave most of it."""
+        position = subscribers[runs(subscribers)[0]]
+        first = self.begin[position]
+        count = self.begin[position + 1] - first
+        if count.sum() > _FEW * len(self.number):
+            return self
+        narrowed = self._with(expand(first, count)[1])
+        narrowed.begin = np.zeros(len(self.begin), np.int64)
+        narrowed.begin[position + 1] = count
+        np.cumsum(narrowed.begin, out=narrowed.begin)
+        return narrowed
+
+    def _with(self, rows: Ints) -> Table:
         order = rows if self.order is None else self.order[rows]
+        number = self.number[rows]
         return Table(self.clock, self.context, self.codes, self.first, number, self.rows, order, self.older)
 
     def dense(self, name: str, rows: Ints) -> tuple[Ints, int]:
@@ -163,7 +179,7 @@ class Table:
         """Positions of the interactions that pass a filter, ascending; None for all of them."""
 
         def make() -> Ints | None:
-            mask = passing(wanted, self.column, lambda: self._abroad)
+            mask = self._passing(wanted)
             return None if mask is None else np.flatnonzero(mask)
 
         return self.keep(("select", wanted), make)
@@ -182,41 +198,26 @@ class Table:
 
         return self.keep(("totals", wanted), make)
 
+    def sums(self, wanted: Filter) -> Ints:
+        """Per subscriber the sum of the filter's weight."""
+
+        def make() -> Ints:
+            mask, weight = self._passing(wanted), self.column(wanted.weight)
+            sums = np.zeros(len(self.codes), np.int64)
+            filled = np.flatnonzero(np.diff(self.begin))
+            weight = weight if mask is None else weight * mask
+            sums[filled] = np.add.reduceat(weight, self.begin[filled], dtype=np.int64) if len(filled) else 0
+            return sums
+
+        return self.keep(("sums", wanted), make)
+
+    def _passing(self, wanted: Filter) -> Bools | None:
+        return passing(wanted, self.column, lambda: self._abroad)
+
 
 def _numbered(values: Ints) -> tuple[Ints, int]:
     distinct_values, position = np.unique(values, return_inverse=True)
     return position, max(len(distinct_values), 1)
-
-
-def abroad(region: NDArray[np.uint16], own: NDArray[np.uint16], words: Words) -> Bools:
-    """Which interactions are international: to a known region that is not the subscriber's own."""
-    return (region != words.regions.index(UNKNOWN_REGION)) & (region != own)
-
-
-def passing(
-    wanted: Filter, column: Callable[[str], NDArray[Any]], international: Callable[[], Bools]
-) -> Bools | None:
-    """Which interactions pass a filter; None: all of them.
-
-    Args:
-        wanted: the filter.
-        column: gives a column of the interactions by name.
-        international: gives which of them are international.
-    """
-    masks = [_one_of(column(name), values) for name, values in wanted.allowed]
-    if wanted.abroad:
-        masks.append(international())
-    if wanted.weight:
-        masks.append(np.greater(column(wanted.weight), 0))
-    return reduce(np.logical_and, masks) if masks else None
-
-
-def _one_of(column: NDArray[Any], values: tuple[int, ...]) -> Bools:
-    if len(values) == 1:
-        return np.equal(column, values[0])
-    lookup: Bools = np.zeros(256 if column.dtype == np.uint8 else _DENSE_LOOKUP, np.bool_)
-    lookup[list(values)] = True
-    return np.take(lookup, column)
 
 
 def build(rows: Interactions, context: Context, pane: int, low: int, high: int, widest: int) -> Table | None:

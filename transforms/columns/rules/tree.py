@@ -11,8 +11,9 @@ from transforms.columns.rules.spans import Spans, complement, intersect, unite
 from transforms.columns.rules.table import Table
 from transforms.rules.language import Condition, Group
 
-_COST: Final = {"own": 0, "count": 1, "sum": 2, "distinct": 4, "profile": 5}
+_COST: Final = {"own": 0, "count": 1, "sum": 2, "distinct": 5, "profile": 6}
 _GROUP_COST: Final = 3
+_COMMON_COST: Final = 4  # a count that a single interaction reaches: little is left out by it
 
 
 def node_spans(
@@ -20,7 +21,8 @@ def node_spans(
 ) -> Spans:
     """The part of ``within`` where a node of a rule's tree holds.
 
-    The cheap children of an "and" come first: they leave fewer subscribers to the dear ones.
+    The cheap children of an "and" come first: they leave fewer subscribers, and so fewer interactions, to the
+    dear ones.
 
     Args:
         table: the interactions.
@@ -37,7 +39,8 @@ def node_spans(
     children.sort(key=lambda pair: cost(pair[1], pair[0], leaves))
     found = within
     if node.combinator == "and":
-        for place, child in children:
+        for k, (place, child) in enumerate(children):
+            table = table.only(found.start // table.clock.stride) if k else table
             found = node_spans(table, child, place, leaves, found)
     else:
         found = unite([node_spans(table, child, place, leaves, within) for place, child in children])
@@ -46,4 +49,7 @@ def node_spans(
 
 def cost(node: Condition | Group, path: str, leaves: Mapping[str, Leaf]) -> int:
     """What a child costs, by its kind: the order in which children of a group are best looked at."""
-    return _COST[leaves[path].family] if isinstance(node, Condition) else _GROUP_COST
+    if isinstance(node, Group):
+        return _GROUP_COST
+    leaf = leaves[path]
+    return _COMMON_COST if leaf.family == "count" and leaf.least <= 1 else _COST[leaf.family]

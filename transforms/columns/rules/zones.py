@@ -205,20 +205,28 @@ def _kinds(national: pl.Series, region: str, calling: int) -> tuple[NDArray[np.i
     if metadata is None:
         return kind, np.zeros(len(national), np.bool_)
     valid = _matches(national, metadata.general_desc)
-    special = np.logical_or.reduce([_matches(national, getattr(metadata, name)) for name in _NOT_GEOGRAPHIC])
-    fixed, mobile = _matches(national, metadata.fixed_line), _matches(national, metadata.mobile)
-    if metadata.same_mobile_and_fixed_line_pattern:
-        mobile = np.zeros(len(national), np.bool_)
-    of_mobile = (
-        _PLACE if phonenumbers.is_number_type_geographical(PhoneNumberType.MOBILE, calling) else _COUNTRY
-    )
-    kind[mobile] = of_mobile
-    kind[fixed] = _PLACE
-    kind[special] = _COUNTRY
+    if not metadata.same_mobile_and_fixed_line_pattern:
+        place = phonenumbers.is_number_type_geographical(PhoneNumberType.MOBILE, calling)
+        kind[_matches(national, metadata.mobile)] = _PLACE if place else _COUNTRY
+    kind[_matches(national, metadata.fixed_line)] = _PLACE
+    kind[_match_any(national, [getattr(metadata, name) for name in _NOT_GEOGRAPHIC])] = _COUNTRY
     kind[~valid] = _NOWHERE
-    prefix = metadata.national_prefix_for_parsing
-    odd = (kind == _NOWHERE) & (_contains(national, f"^(?:{prefix})") if prefix else np.bool_(False))
+    odd = kind == _NOWHERE
+    if odd.any():
+        prefix = metadata.national_prefix_for_parsing
+        odd &= _contains(national, f"^(?:{prefix})") if prefix else np.bool_(False)
     return kind, odd
+
+
+def _match_any(national: pl.Series, descs: Sequence[Any]) -> Bools:
+    """Which numbers are of one of several kinds: a look for all of them at once leaves few to look at for each."""
+    patterns = [d.national_number_pattern for d in descs if d is not None and d.national_number_pattern]
+    found = np.zeros(len(national), np.bool_)
+    if patterns:
+        rows = np.flatnonzero(_contains(national, f"^(?:{'|'.join(patterns)})$"))
+        some = national.gather(rows)
+        found[rows] = np.logical_or.reduce([_matches(some, desc) for desc in descs])
+    return found
 
 
 def _matches(national: pl.Series, desc: Any) -> Bools:
