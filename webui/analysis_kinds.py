@@ -192,7 +192,7 @@ ANALYSES: Final = {
             "building",
             "What kind of place the called number belongs to, as the directory says.",
             "records",
-            (Column("business_type", "Business type"), Column("tag", "Tag")),
+            (Column("business_type", "Business type"), Column("tag", "Tag", css="phone-hide")),
             "-value",
             _of_tag,
             _types,
