@@ -76,14 +76,26 @@ class Queue:
         return self._add("", text_of(now), now, {})
 
     def add_new(self, now: float) -> Queued:
-        """Queues what a live run decided since the call before; once each, also after a crash."""
+        """Queues what a live run decided since the call before; once each, also after a crash.
+
+        What was too old when it was decided may not be counted.
+        """
         decided = self.store.control(decided_key(self.run_id))
         begun = self.store.control(queued_key(self.run_id))
         if decided is None or (begun is not None and int(decided) <= int(begun)):
             return Queued(0, 0)
         mark = {"control": control_row(queued_key(self.run_id), value=int(decided))}
-        after = text_of(int(begun)) if begun is not None else ""
-        return self._add(after, text_of(int(decided)), now, mark)
+        after, until = text_of(int(begun)) if begun is not None else "", text_of(int(decided))
+        return self._add(max(after, self._oldest_good(after, until, now)), until, now, mark)
+
+    def _oldest_good(self, after: str, until: str, now: float) -> str:
+        """Before this time no promotion is good any more: a replay of the past has very many of these."""
+        columns = _PROMOTIONS.c
+        new = and_(columns.run_id == self.run_id, columns.decided_at > after, columns.decided_at <= until)
+        versions = select(columns.rule_id, columns.rule_version).where(new).distinct()
+        with self.store.reading() as connection:
+            found = connection.execute(versions).all()
+        return text_of(now - max((self.terms(*version).expires_after for version in found), default=0))
 
     def _add(self, after: str, until: str, now: float, mark: Mapping[str, Any]) -> Queued:
         waiting = too_old = 0

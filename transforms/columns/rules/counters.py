@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.keytable import KeyTable, first_rows, grown
+from transforms.columns.keytable import KeyTable, grown
 from transforms.columns.rules.arrays import Bools, Ints
 from transforms.columns.rules.history import History
 from transforms.columns.rules.interactions import Interactions
@@ -55,10 +55,10 @@ class _Sums:
         self.window = window
         self.now: NDArray[Any] = np.zeros(0, np.int64 if window.filter.weight else np.int32)
 
-    def of(self, numbers: Ints, everybody: int) -> Ints:
+    def of(self, numbers: Ints, everybody: int) -> NDArray[Any]:
         """The values of some of so many subscribers."""
         self.now = grown(self.now, everybody)
-        return self.now[numbers].astype(np.int64)
+        return self.now[numbers]
 
     def enter(self, some: Some) -> Ints:
         """The rows of some interactions that raise a value by entering."""
@@ -121,15 +121,16 @@ class _Distincts(_Sums):
         at = self._at(some, rows)
         new = self._count[at] == 0
         np.add.at(self._count, at, np.int32(1))
-        return rows[new][_once(at[new])]
+        return rows[new][_once(at[new], len(self._pairs))]
 
     def leave(self, some: Some) -> Ints:
         rows = some.passing(self.window.filter)
         at = self._at(some, rows)
         np.subtract.at(self._count, at, np.int32(1))
         gone = self._count[at] == 0
+        last = rows[gone][_once(at[gone], len(self._pairs))]
         self._tidy()
-        return rows[gone][_once(at[gone])]
+        return last
 
     def _tidy(self) -> None:
         """Forgets the pairs that are no more, where they are most of them."""
@@ -144,9 +145,11 @@ class _Distincts(_Sums):
             self._count = count[there]
 
 
-def _once(positions: Ints) -> Bools:
-    """Which rows are the first with their position."""
-    return first_rows(positions.view(np.uint64)) == np.arange(len(positions))
+def _once(positions: Ints, size: int) -> Bools:
+    """Which rows are the first with their position, of so many positions."""
+    first, row = np.empty(size, np.int64), np.arange(len(positions))
+    first[positions[::-1]] = row[::-1]  # of several for one position, the last one wins
+    return first[positions] == row
 
 
 def _counter(window: Window) -> _Sums:
@@ -262,26 +265,29 @@ class Step:
             window: of a count, a sum or distinct values.
             at: for whom, positions in ``who``.
         """
-        now = self._counters.kept[window].of(self.who[at], len(self._counters.roll))
-        left = self.moving(window.filter, window.panes)[at]  # each may take another value with it
+        low = high = self._counters.kept[window].of(self.who[at], len(self._counters.roll)).astype(np.int64)
+        if len(self._some[window.panes].rows):  # each may take another value with it
+            low = np.maximum(low - self.moving(window.filter, window.panes)[at], 0)
         if window.column:
             place = self._some[0].place[self._entering(window)]
-            return np.maximum(now - left, 0), now + np.bincount(place, minlength=len(self.who))[at]
-        return np.maximum(now - left, 0), now + self.moving(window.filter, 0)[at]
+            return low, high + np.bincount(place, minlength=len(self.who))[at]
+        return low, high + self.moving(window.filter, 0)[at]
 
     def shares_between(self, window: Window, at: Ints) -> tuple[Ints, Ints]:
         """The same of a window with shares: arrays of len(at) x positions."""
         counter = cast(_Shares, self._counters.kept[window])
-        now = counter.of(self.who[at], len(self._counters.roll))
+        low = high = counter.of(self.who[at], len(self._counters.roll))
         row = np.full(len(self.who), -1)
         row[at] = np.arange(len(at))
 
         def moving(some: Some) -> Ints:
             rows = np.flatnonzero(row[some.place] >= 0)
             cell = row[some.place[rows]] * counter.width + counter.position(some, rows)
-            return np.bincount(cell, minlength=now.size).reshape(now.shape)
+            return np.bincount(cell, minlength=low.size).reshape(low.shape)
 
-        return np.maximum(now - moving(self._some[window.panes]), 0), now + moving(self._some[0])
+        if len(self._some[window.panes].rows):
+            low = np.maximum(low - moving(self._some[window.panes]), 0)
+        return low, high + moving(self._some[0])
 
     def _entering(self, window: Window) -> Ints:
         """The rows that raise a window's value; asked for once of a counter, which may learn from it."""
