@@ -12,15 +12,19 @@ from typing import Any
 
 import messy
 import pytest
+from list_feed import ListFeed
+from test_pipelines_rules import prepared_with_rules
 from test_pipelines_rules_cli import ABROAD, BANKS, simulated, write
 from test_pipelines_run import run
 
 from callbeam_io.store import open_store
 from callbeam_io.store.web_consent import record_consent, suppress
+from pipelines.live import run_live
 from pipelines.recipes import RECIPES
 from pipelines.rule_service import counting, firings, memory, past
 from pipelines.rule_service.desk import Desk
 from pipelines.rule_service.memory import KeptHistory
+from pipelines.rule_service.reasons import seconds_of
 from pipelines.rule_service.wire import Asked, Cancelled
 from pipelines.rules import main
 from transforms.errors import RequestError
@@ -359,3 +363,50 @@ def test_switched_on_it_takes_those_who_qualify_or_nobody(
     tried = simulated(capsys, write(tmp_path, on), "--store", url)
     expected = (found["qualify_now"], found["expected_now"]) if start == "now" else (0, 0)
     assert (tried["firings"], tried["by_outcome"]["offered"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "wait"),
+    [
+        ({"repeat": "never"}, 0),
+        ({"repeat": "on_reentry", "cooldown": "2d", "max_per_subscriber": 1}, 2),
+        ({"repeat": "always", "cooldown": "20d", "max_total": 200}, 20),
+    ],
+)
+def test_whom_an_earlier_version_reached_is_not_expected_again(
+    tmp_path: Path, limits: dict[str, Any], wait: int
+) -> None:
+    """A stream has fired for some: those of them that the rule may not fire for are left out, and the rest counted."""
+    calling = {"field": "calls", "operator": ">=", "value": 14, "window": "2d"}
+    rule = {
+        "name": "Calls",
+        "when": {"combinator": "and", "rules": [calling]},
+        "offer": {"code": "C"},
+        "limits": limits,
+    }
+    made = f"sqlite:///{tmp_path}/results.db"
+    assert main(["add", write(tmp_path, {**rule, "enabled": True}), "--store", made, "--pane", "2h"]) == 0
+    feed = ListFeed(messy.csv_text(600, seed=61, bad=0).replace("BUSY", "ANSWERED"), chunk=100, split_count=1)
+    flags = ["--pane", "2h", "--contact_cap", "none", "--consent_default", "in", "--rule_delay", "20d"]
+    ready = prepared_with_rules(tmp_path, feed, *flags, "--keep_records", "9999d")
+    assert run_live(ready) == 0
+    store = open_store(made)
+    desk, fired = Desk(store, made), store.rows("promotions", where={"rule_id": "calls"})
+    wider = {**rule, "when": {"combinator": "and", "rules": [{**calling, "value": 1}]}}
+    found = ask(desk, "count", definition=wider, days=30)
+    people = [row["subscriber"] for row in store.rows("subscribers")]
+    asked = {p: ask(desk, "try_on", definition=wider, subscriber=p, at=None) for p in people}
+    now = {person: seconds_of(a["at"]) for person, a in asked.items() if a["holds"]}
+    assert len(now) == found["qualify_now"]
+
+    def may(person: str) -> bool:
+        times = [seconds_of(r["decided_at"]) for r in fired if r["subscriber"] == person]
+        if limits["repeat"] == "never":
+            return not times
+        most, since = limits.get("max_per_subscriber", 99), now[person] - wait * 86400
+        return len(times) < most and max(times, default=0) <= since
+
+    expected = sum(may(person) for person in now)
+    left = limits.get("max_total", 9999) - sum(r["outcome"] == "offered" for r in fired)
+    assert 0 < found["expected_now"] == min(expected, left) < found["qualify_now"] and fired
+    store.close()

@@ -50,7 +50,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
     def scaled(count: float) -> int:
         return round(count / share) if share else 0
 
-    now_offered = scaled(int((found.now == OFFERED).sum()))
+    now_offered = scaled(int(((found.now == OFFERED) & found.free).sum()))
     most = case.tried.rule.limits.max_total
     return {
         "exact": exact,
@@ -66,7 +66,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
             for day, firings, some in _per_day(case, found.decided_at[rows], found.decided_at[offered])
         ],
         "expected_per_day": round(scaled(len(offered)) * _DAY / _covered(case), 1),
-        "expected_now": now_offered if most is None else min(now_offered, most),
+        "expected_now": now_offered if most is None else min(now_offered, max(most - case.before.given, 0)),
         "overlap": [
             {"rule_id": active.rule.rule_id, "name": active.rule.name, "people": scaled(people)}
             for active, people in zip(case.rules, found.overlap.tolist(), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.rule_service.before import Before
 from pipelines.rule_service.firings import Fired, Others, firings_of
 from pipelines.rule_service.memory import Kept, Shard
 from pipelines.rule_service.wire import Asked
 from pipelines.shard_threads import on_threads
 from transforms.columns.decisions import RuleBook, gate_of
 from transforms.columns.rules.arrays import Bools, Ints
+from transforms.columns.rules.firing import ready
 from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.outcomes import Consent, Contacts, decide
 from transforms.rules.language import ActiveRule, Limits, Rule
@@ -35,6 +37,7 @@ class Case:
         others: their firings.
         consents: who may be offered anything, by number of shard.
         since: second after which firings are counted; all of them count for limits and the cap.
+        before: what the rule's versions have done in earnest.
     """
 
     tried: ActiveRule
@@ -43,6 +46,7 @@ class Case:
     others: Others
     consents: Sequence[Consent]
     since: int
+    before: Before = field(default_factory=Before)
 
     @property
     def kept(self) -> Kept:
@@ -62,6 +66,7 @@ class Tally:
         subscriber, decided_at, outcome: of each firing, but for ``sold_out``.
         features: the values of its conditions.
         now: outcomes of those who qualify at the last pane end, as if they fired there.
+        free: which of these the rule may fire for, after what it has done.
         reached: how many subscribers have a counted firing.
         overlap: per other rule how many of these have a counted firing of that rule, too.
         people: how many subscribers were looked at.
@@ -72,6 +77,7 @@ class Tally:
     outcome: NDArray[np.uint8]
     features: pa.StringArray
     now: NDArray[np.uint8]
+    free: Bools
     reached: int
     overlap: Ints
     people: int
@@ -86,7 +92,7 @@ def sample_of(kept: Kept) -> list[Shard]:
 def tally(case: Case, shards: Sequence[Shard], asked: Asked) -> Tally:
     """What the rule did in some shards (at least one); `wire.Cancelled` where the question is given up."""
     parts = list(on_threads(partial(_of_shard, case, asked), shards))
-    columns = ("subscriber", "decided_at", "outcome", "now")
+    columns = ("subscriber", "decided_at", "outcome", "now", "free")
     return Tally(
         **{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns},
         features=pa.concat_arrays([p.features for p in parts]),
@@ -109,9 +115,10 @@ def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
     return Tally(
         mine.subscriber,
         mine.decided_at,
-        _outcomes(case, shard, mine, others),
+        _outcomes(case, shard, mine, others, Contacts()),
         mine.features,
-        _outcomes(case, shard, now, others),
+        _outcomes(case, shard, now, others, case.before.contacts[shard.number]),
+        ready(case.tried.rule.limits, case.before.memory, now.subscriber, case.others.upto),
         int(reached.sum()),
         np.array([both.sum() for both in shared], np.int64),
         len(shard.people),
@@ -132,7 +139,9 @@ def _qualifying(case: Case) -> ActiveRule:
     return ActiveRule(plain, active_from=case.others.upto)
 
 
-def _outcomes(case: Case, shard: Shard, fired: Firings, others: Sequence[Fired]) -> NDArray[np.uint8]:
+def _outcomes(
+    case: Case, shard: Shard, fired: Firings, others: Sequence[Fired], earlier: Contacts
+) -> NDArray[np.uint8]:
     """What the gate makes of firings of the rule that is tried, beside those of the others."""
     concerned = _somebody(shard, np.searchsorted(shard.people, fired.subscriber))
     rows = [np.flatnonzero(concerned[part.person]) for part in others]
@@ -148,7 +157,7 @@ def _outcomes(case: Case, shard: Shard, fired: Firings, others: Sequence[Fired])
         [case.tried, *map(_without_control, case.rules)],
         consent=case.consents[shard.number],
         cap=case.others.setting.settings.cap,
-        earlier=Contacts(),
+        earlier=earlier,
         texts=case.texts,
     )
     return outcome[: len(fired)]

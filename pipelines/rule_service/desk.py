@@ -8,6 +8,7 @@ from callbeam_io.store import Store
 from callbeam_io.store import rules as saved
 from pipelines import orders
 from pipelines.rule_service import words
+from pipelines.rule_service.before import Earlier
 from pipelines.rule_service.counted import counted
 from pipelines.rule_service.counting import Case
 from pipelines.rule_service.drill import Drill
@@ -40,6 +41,7 @@ class Desk:
         self.history = KeptHistory(store, url)
         self._consents = Consents(store)
         self._past = Past(store, self.history)
+        self._earlier = Earlier(store)
 
     def operations(self) -> dict[str, Operation]:
         """What answers each ``op``."""
@@ -98,4 +100,5 @@ class Desk:
         beside = tuple(active for active in others if active.rule.rule_id not in too_many)
         consents = self._consents.now(setting.consent_default)
         left_out = tuple(sorted({*undecided, *too_many} - {rule.rule_id}))
-        return Case(tried, beside, left_out, past, consents, past.upto - days * _DAY)
+        before = self._earlier.of(past.kept.run, rule.rule_id, setting.settings.cap, past.upto)
+        return Case(tried, beside, left_out, past, consents, past.upto - days * _DAY, before)

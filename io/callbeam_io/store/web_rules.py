@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import func, select
+import pyarrow as pa
+from sqlalchemy import ColumnElement, Table, func, literal, select
 
+from callbeam_io.store import arrow
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.tables import TABLES
 
@@ -24,6 +26,27 @@ def outcomes_of_all(store: StoreBase, run_id: str) -> dict[str, dict[str, int]]:
         for rule_id, outcome, count in connection.execute(counted):
             found.setdefault(rule_id, {})[outcome] = count
     return found
+
+
+def count_fired(store: StoreBase, rule_id: str, run_id: str | None) -> int:
+    """How many rows `fired` gives."""
+    table, wanted = _fired(rule_id, run_id)
+    with store.reading() as connection:
+        return connection.scalar(select(func.count()).select_from(table).where(*wanted)) or 0
+
+
+def fired(store: StoreBase, rule_id: str, run_id: str | None) -> pa.Table:
+    """Subscriber, moment and outcome of a rule's promotions in a run; without a run of its deliveries."""
+    table, wanted = _fired(rule_id, run_id)
+    outcome = literal("offered") if run_id is None else _PROMOTIONS.c.outcome
+    statement = select(table.c.subscriber, table.c.decided_at, outcome).where(*wanted)
+    with store.reading() as connection:
+        return arrow.read(connection, _PROMOTIONS, statement, ("subscriber", "decided_at", "outcome"))
+
+
+def _fired(rule_id: str, run_id: str | None) -> tuple[Table, list[ColumnElement[bool]]]:
+    table = TABLES["deliveries"] if run_id is None else _PROMOTIONS
+    return table, [table.c.rule_id == rule_id, *(() if run_id is None else (table.c.run_id == run_id,))]
 
 
 def outcomes_since(store: StoreBase, run_id: str, rule_id: str, after: str) -> dict[str, int]:
