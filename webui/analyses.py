@@ -16,7 +16,7 @@ from webui.exports import csv_response
 from webui.figures.style import Figure, theme
 from webui.layout import NavItem
 from webui.measures import MEASURES, Measure
-from webui.roles import VIEWER, required
+from webui.roles import VIEWER, log, required
 from webui.services import cached, services, store
 
 bp = Blueprint("analyses", __name__)
@@ -69,6 +69,7 @@ def as_csv(table: str) -> Response:
     """The rows of the page as CSV."""
     analysis = ANALYSES.get(table) or abort(404)
     asked = _Asked(analysis, view.chosen_run() or abort(404))
+    log("analysis exported", table, {"run": asked.run["run_id"]})
     columns = [*dict.fromkeys(c.name for c in analysis.columns), "window_start", "window_end", *_COUNTED]
     return csv_response(table, columns, [asked.rows])
 

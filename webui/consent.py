@@ -15,7 +15,7 @@ from callbeam_io.store.web_queries import RequestError
 from webui import spelling, uploads, view, words
 from webui.layout import NavItem
 from webui.moments import contact_time, record_time
-from webui.roles import ADMIN, log, required
+from webui.roles import ADMIN, log, required, viewed
 from webui.services import store
 from webui.subscribers import reach
 
@@ -68,6 +68,8 @@ def _page(errors: dict[str, str] | None = None, **more: Any) -> ResponseReturnVa
     at = contact_time(run)
     typed = request.args.get("number", "").strip()
     number = spelling.subscriber_of(typed, run) if typed else ""
+    if number:
+        viewed(number, "consent")
     return (
         render_template(
             "consent.html",

@@ -23,7 +23,7 @@ from webui.figures.calendar import Day, calendar, finding
 from webui.figures.style import theme
 from webui.pause import is_paused
 from webui.promotions import rule_names
-from webui.roles import ADMIN, ANALYST, demand, log, required
+from webui.roles import ADMIN, ANALYST, demand, log, required, viewed
 from webui.services import cached, services, store
 from webui.view import address
 
@@ -51,6 +51,8 @@ def deliveries() -> ResponseReturnValue:
     if request.method == "POST":
         return _done(request.form.get("do", ""))
     where = _chosen(request.args, _FILTERS)
+    if "subscriber" in where:
+        viewed(where["subscriber"], "deliveries")
     rows = kept.page(store(), where, PAGE + 1, _before())
     older = {f"before_{n}": rows[PAGE - 1][n] for n in _PLACE} if len(rows) > PAGE else None
     counts = cached("deliveries", 1, lambda: kept.counts(store()))

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from flask import Flask, current_app
+from flask_login import current_user
 
 from callbeam_io.rule_desk import CountCancelled, RuleDesk
 from callbeam_io.store.web_queries import CallbeamError
+from webui.roles import log
 from webui.rule_language import Language
 from webui.services import cached, services
 
@@ -146,6 +148,7 @@ def begin_count(definition: Mapping[str, Any], token: str, wait: float) -> Count
     if count is None:
         threading.Thread(target=fresh.run, args=(desk(), token), daemon=True).start()
     fresh.news.wait(wait)
+    _note_people(fresh)
     return fresh
 
 
@@ -153,4 +156,15 @@ def count_of(token: str, of: str) -> Count | None:
     """The count that a page polls for; None where it is gone, or another one by now."""
     counts: dict[str, Count] = current_app.extensions.get(_COUNTS, {})
     found = counts.get(token)
-    return found if found is not None and found.of == of else None
+    if found is None or found.of != of:
+        return None
+    _note_people(found)
+    return found
+
+
+def _note_people(count: Count) -> None:
+    """In the audit log, once for who is shown some of the people whom a rule reaches."""
+    shown = len((count.found or {}).get("examples") or ())
+    if shown:
+        name, key = str(count.definition.get("name") or ""), ("shown", current_user.name, count.of)
+        cached(key, 600, lambda: log("rule counted", name, {"people shown": shown}))

@@ -17,7 +17,7 @@ from webui.figures.graphs import week
 from webui.figures.style import TAG_COLOURS, Figure, Theme, theme
 from webui.layout import NavItem
 from webui.measures import Measure
-from webui.roles import VIEWER, required
+from webui.roles import VIEWER, log, required
 from webui.services import cached, services
 
 bp = Blueprint("habits", __name__)
@@ -62,6 +62,7 @@ def figures() -> ResponseReturnValue:
 def as_csv() -> Response:
     """The table of the page."""
     run, tag = view.chosen_run() or abort(404), request.args.get("tag", "")
+    log("analysis exported", "subscribers", {"run": run["run_id"]})
     rows = [r for r in by_type(run["run_id"]) if tag in ("", r["tag"])]
     return csv_response("subscriber-habits", COLUMNS, [rows])
 

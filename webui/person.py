@@ -14,7 +14,7 @@ from webui.consent import record
 from webui.moments import contact_time
 from webui.promotions import described, rule_names
 from webui.reasons import OUTCOMES
-from webui.roles import ANALYST, log, required
+from webui.roles import ANALYST, required, viewed
 from webui.services import store
 
 bp = Blueprint("person", __name__)
@@ -31,7 +31,7 @@ def person(number: str) -> ResponseReturnValue:
         return redirect(url_for("person.person", number=row["subscriber"]))
     if request.method == "POST":
         return _opted_out(number)
-    log("person viewed", number)
+    viewed(number)
     return render_template(
         "person.html",
         run=run,

@@ -14,7 +14,7 @@ from webui.desk import desk
 from webui.figures.graphs import week
 from webui.figures.style import theme
 from webui.records import Answer
-from webui.roles import ANALYST, required
+from webui.roles import ANALYST, required, viewed_with
 from webui.services import services
 
 bp = Blueprint("person_week", __name__)
@@ -25,6 +25,7 @@ NONE_KEPT = "No records are kept: a run has to be started with --keep_records fo
 @required(ANALYST)
 def figures(number: str) -> ResponseReturnValue:
     """The chart, and beside it the list."""
+    viewed_with(number, "records")
     found = _found(number)
     parts = {
         "newest": render_template("_person_records.html", found=found, answer=Answer(rows=found["rows"]))

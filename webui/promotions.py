@@ -19,7 +19,7 @@ from webui.layout import NavItem
 from webui.moments import contact_time
 from webui.pause import is_paused
 from webui.reasons import OUTCOMES, reasons
-from webui.roles import ANALYST, log, required
+from webui.roles import ANALYST, log, required, viewed
 from webui.services import cached, store
 
 bp = Blueprint("promotions", __name__)
@@ -56,6 +56,8 @@ def promotions() -> ResponseReturnValue:
     if run is None:
         return render_template("no_run.html", title="Promotions")
     run_id, where = run["run_id"], _where()
+    if "subscriber" in where:
+        viewed(where["subscriber"], "promotions")
     by_rule = outcomes_of(run)
     counts = dict(by_rule)
     counts[""] = {o: sum(of.get(o, 0) for of in counts.values()) for o in web_promotions.OUTCOMES}

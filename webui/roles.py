@@ -11,7 +11,7 @@ from flask_login import current_user
 
 from callbeam_io.store import web_accounts
 from webui import passwords
-from webui.services import store
+from webui.services import cached, store
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,3 +105,14 @@ def may(role: str) -> bool:
 def log(action: str, target: str = "", detail: Any = None) -> None:
     """Notes in the audit log that the current user did this."""
     web_accounts.log(store(), current_user.name, action, target, detail)
+
+
+def viewed(number: str, detail: Any = None) -> None:
+    """Notes in the audit log that the current user looked at what is known of a person."""
+    log("person viewed", number, detail)
+    viewed_with(number, "")
+
+
+def viewed_with(number: str, part: str) -> None:
+    """The same of a part that a page about that person loads again and again: noted unless the page was just now."""
+    cached(("viewed", current_user.name, number), 600, lambda: log("person viewed", number, part) if part else None)

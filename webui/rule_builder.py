@@ -19,7 +19,7 @@ from webui import rule_form, rule_tree, rule_words, spelling, view
 from webui.audience import PERIODS
 from webui.desk import DAYS, begin_count, count_of, desk, language
 from webui.reasons import reasons
-from webui.roles import ANALYST, log, required
+from webui.roles import ANALYST, required, viewed
 from webui.rule_draft import Draft
 from webui.rule_language import FEW, Language
 from webui.rule_saving import RuleConflict, draft_of, row_of, save, version_of
@@ -184,7 +184,7 @@ def _tried(draft: Draft) -> ResponseReturnValue:
     if not typed or not draft.counted["ok"]:
         draft.tried["error"] = "Enter a number." if not typed else "First put right what is marked."
     else:
-        log("person viewed", number, {"rule tried": draft.definition["name"]})
+        viewed(number, {"rule tried": draft.definition["name"]})
         try:
             draft.tried |= {"number": number, **desk().try_on(draft.counted["definition"], number)}
         except RequestError as error:

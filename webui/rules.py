@@ -27,7 +27,7 @@ from webui.desk import desk, sentence_of
 from webui.layout import NavItem
 from webui.promotions import outcomes_of
 from webui.reasons import OUTCOMES
-from webui.roles import ANALYST, required
+from webui.roles import ANALYST, log, required
 from webui.rule_saving import RuleConflict, RuleDraft, draft_of, row_of
 from webui.services import cached, store
 
@@ -183,6 +183,7 @@ def as_json() -> Response:
 
 def rules_file(name: str, definitions: list[dict[str, Any]]) -> Response:
     """Rules as a download."""
+    log("rules exported", name)
     text = json.dumps(definitions, indent=2, ensure_ascii=False) + "\n"
     response = Response(text, mimetype="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.json"'

@@ -18,7 +18,7 @@ from webui.desk import desk
 from webui.moments import contact_time
 from webui.promotions import described, rule_names
 from webui.reasons import OUTCOMES
-from webui.roles import ANALYST, log, required
+from webui.roles import ANALYST, required, viewed
 from webui.services import store
 
 bp = Blueprint("why", __name__)
@@ -43,7 +43,7 @@ def why(number: str) -> ResponseReturnValue:
     if request.method == "POST":
         return _opted_out(number)
     asked_not = request.args.get("not", "")
-    log("person viewed", number, {"why": asked_not or request.args.get("rule_id") or "newest promotions"})
+    viewed(number, {"why": asked_not or request.args.get("rule_id") or "newest promotions"})
     rules = list_rules(store())
     return render_template(
         "why.html",

@@ -14,7 +14,7 @@ from webui.api.base import Part, listed, row_of, shape, text
 from webui.api.people import Contact, Said
 from webui.errors import field_error
 from webui.moments import contact_time
-from webui.roles import ADMIN
+from webui.roles import ADMIN, viewed
 from webui.services import store
 
 part = Part("consent", "Who may be contacted, and what says so.")
@@ -74,6 +74,7 @@ def known(number: str) -> dict[str, Any]:
     """What one person said so far."""
     spelled = spelling.subscriber_of(number, view.chosen_run())
     contact = web_people.contacts(store(), [spelled], contact_time(view.chosen_run()))[spelled]
+    viewed(spelled, "consent")
     return {
         "subscriber": spelled,
         "contact": contact,

@@ -14,7 +14,7 @@ from webui.consent import record
 from webui.crowd import crowd_of
 from webui.moments import contact_time
 from webui.person import known
-from webui.roles import ANALYST, log
+from webui.roles import ANALYST, log, viewed
 from webui.services import store
 
 part = Part("subscribers", "The people who call: what is known of each.")
@@ -94,7 +94,7 @@ def person(asked: dict[str, Any], number: str) -> dict[str, Any]:
     """One subscriber, by the number in any spelling: profile, consent with its history, promotions."""
     run, row = _known(number)
     spelled = row["subscriber"]
-    log("person viewed", spelled)
+    viewed(spelled)
     return {
         "subscriber": row,
         "contact": web_people.contacts(store(), [spelled], contact_time(run))[spelled],
@@ -111,7 +111,7 @@ def explain(asked: dict[str, Any], number: str) -> dict[str, Any]:
     """
     run, row = _known(number)
     spelled, rule_id = row["subscriber"], asked.get("not_rule")
-    log("person viewed", spelled, {"why": rule_id or asked.get("rule_id") or "newest promotions"})
+    viewed(spelled, {"why": rule_id or asked.get("rule_id") or "newest promotions"})
     if rule_id:
         return {"promotions": [], "not_fired": why.not_fired(rule_id, spelled)}
     found = why.chosen(why.promotions_of(run, spelled))

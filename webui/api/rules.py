@@ -15,7 +15,7 @@ from webui import rules as page
 from webui.api.base import Part, choice, listed, row_of, shape, text, whole
 from webui.desk import DAYS, desk
 from webui.errors import field_error, field_errors
-from webui.roles import ANALYST, log
+from webui.roles import ANALYST, log, viewed
 from webui.services import store
 
 part = Part("rules", "Rules on windowed behaviour, which make promotions.")
@@ -220,7 +220,7 @@ def count(body: dict[str, Any]) -> dict[str, Any]:
 def try_on(body: dict[str, Any]) -> dict[str, Any]:
     """Whether a rule holds for one person now: every condition with its value."""
     checked = _right(body["definition"])
-    log("rule tried on", body["subscriber"], {"rule": checked["rule_id"]})
+    viewed(body["subscriber"], {"rule tried": checked["definition"]["name"]})
     return {"found": _asked("subscriber", lambda: desk().try_on(checked["definition"], body["subscriber"]))}
 
 
