@@ -50,7 +50,7 @@ def lists(number: str) -> list[Page]:
         "last page, by number": "?sort=subscriber&page=20000",
         "beginning of a number": "?q=%2B1202",
         "a number": f"?q={number.replace('+', '%2B')}",
-        "who may be contacted": "?may_contact=yes",
+        "who may be contacted": "?contact=yes&sort=-duration_s",
         "nobody": "?tag=Agency&min_calls=5000",
     }
     return [Page(f"subscribers: {name}", f"/subscribers{query}") for name, query in asked.items()]

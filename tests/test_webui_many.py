@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from stores import ENGINES, fresh_url
 from webui_world import PEOPLE, World, number, seed_batch, seed_stream, subscriber
 
+from callbeam_io.store import web_consent
+from callbeam_io.store.standing import STANDINGS, Standing
 from callbeam_io.store.web_indexes import index_name, index_people, is_indexed
 from callbeam_io.store.web_people import People
 from callbeam_io.store.web_people_columns import _ascending, read_columns
@@ -24,10 +26,17 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made = World(folder, fresh_url(request.param, folder))
     seed_batch(made.store)
     index_people(made.store, seed_batch(made.store))
+    said = [{"subscriber": number(i), "at": at, "opted_in": yes, "source": "x"} for i, at, yes in SAID]
+    stops = [{"subscriber": number(i), "at": at, "reason": "x"} for i, at in STOPS]
+    made.store.writer().write("", {"consent": pl.DataFrame(said), "suppressed": pl.DataFrame(stops)})
     yield made
     made.close()
 
 
+EARLY, AT, LATER = "2026-03-01 00:00:00", "2026-03-02 00:00:00", "2026-03-03 00:00:00"
+SAID = [(i, EARLY, i % 3 != 0) for i in range(0, 90, 2)]
+SAID += [(i, AT, i % 5 != 0) for i in range(0, 60, 4)] + [(i, LATER, i % 2 == 0) for i in range(80, 110)]
+STOPS = [(i, EARLY) for i in range(0, 100, 9)] + [(2, LATER), (0, AT)]
 ROWS = [subscriber(i) for i in range(PEOPLE)]
 FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "tag": st.sampled_from(["Health", "AD", "none"]),
@@ -48,22 +57,37 @@ def passes(row: dict[str, Any], name: str, wanted: Any) -> bool:
     return bool(row[name].startswith(wanted[1]) if wanted[0] == "prefix" else row[name] >= wanted[1])
 
 
+def standing_of(i: int, at: str) -> str:
+    """Of the i-th subscriber, one after the other."""
+    said = {when: yes for who, when, yes in SAID if who == i and when <= at}
+    if any(who == i and when <= at for who, when in STOPS):
+        return "no"
+    return "unknown" if not said else "yes" if said[max(said)] else "no"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
+    standing=st.none() | st.sampled_from(STANDINGS),
     where=st.fixed_dictionaries({}, optional=FILTERS),
     sort=st.sampled_from(SORTS),
     down=st.booleans(),
     offset=st.integers(0, 60),
 )
 def test_lists_are_the_same_with_and_without_indexes(
-    world: World, where: dict[str, Any], sort: str, down: bool, offset: int
+    world: World, standing: str | None, where: dict[str, Any], sort: str, down: bool, offset: int
 ) -> None:
-    good = [r for r in ROWS if all(passes(r, n, w) for n, w in where.items())]
+    good = [
+        r
+        for i, r in enumerate(ROWS)
+        if all(passes(r, n, w) for n, w in where.items()) and standing in (None, standing_of(i, AT))
+    ]
     ordered = sorted(good, key=lambda r: (r[sort], r["subscriber"]), reverse=down)
     expected = [r["subscriber"] for r in ordered[offset : offset + 7]]
     run_id = world.store.newest_run()
-    for indexed, columns in ((False, None), (True, None), (False, read_columns(world.store, run_id))):
-        people = People(world.store, run_id, where, indexed, columns)
+    for indexed, columns in ((False, None), (True, None), (False, read_columns(world.store, run_id, AT))):
+        asked = None if standing is None else Standing(standing, AT)
+        people = People(world.store, run_id, where, indexed, columns, asked)
+        assert (people.as_of is None) == (columns is None)
         assert [r["subscriber"] for r in people.page(sort, down, 7, offset)] == expected
         assert people.count() == len(good)
         assert people.grouped(["tag", "business_type"], ["calls"]) == grouped(good)
@@ -95,6 +119,24 @@ def test_a_live_run_of_many_is_listed_from_memory(tmp_path: Path, monkeypatch: p
     first = made.get("/subscribers").text
     assert "counted and sorted at" not in first and first.index("777,777") < first.index(number(119)[-4:])
     made.close()
+
+
+def test_columns_say_no_more_than_they_know(world: World) -> None:
+    """A list of those who may be contacted is asked of the store once consents changed, or begin to count."""
+    run_id = str(world.store.newest_run())
+    held = read_columns(world.store, run_id, AT)
+
+    def people(at: str) -> People:
+        return People(world.store, run_id, {}, False, held, Standing("yes", at))
+
+    assert people(AT).as_of and people("2026-03-02 23:59:59").as_of
+    assert people(LATER).as_of is None and people(EARLY).as_of is None
+    before = people(AT).count()
+    web_consent.suppress(world.store, number(110), EARLY, "x")
+    web_consent.record_consent(world.store, number(111), EARLY, True, "x")
+    web_consent.record_consent(world.store, number(112), EARLY, True, "x")
+    assert people(AT).as_of is None and people(AT).count() == before + 2
+    assert People(world.store, run_id, {}, False, held).as_of, "lists that do not ask for it stay quick"
 
 
 @given(st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62)))

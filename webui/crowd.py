@@ -12,10 +12,11 @@ from callbeam_io.store.standing import Standing
 from callbeam_io.store.store import Store
 from callbeam_io.store.web_people import People
 from callbeam_io.store.web_people_columns import PeopleColumns, read_columns
+from webui.moments import contact_time
 from webui.preparation import MANY
 from webui.services import cached, services, store
 
-_FRESH, _FOR_GOOD = 10.0, 3600.0
+_FRESH: Final = 30.0
 OLDEST: Final = 120.0
 """Seconds after which the columns of a live run are not looked at any more."""
 
@@ -35,16 +36,16 @@ def crowd_of(run_id: str, where: Mapping[str, Any] | None = None, standing: Stan
 
 
 def _columns(run_id: str) -> PeopleColumns | None:
-    """Those of a big run, if they are there; a live run's are read anew beside the work while they are asked for."""
+    """Those of a big run, if they are there; they are read anew beside the work while they are asked for."""
     run = cached(("run", run_id), 2, lambda: web_queries.run_row(store(), run_id))
+    read = partial(_read, store(), run_id, contact_time(run))
+    found = services().crowds.soon(run_id, _FRESH, read, wait=0)
     done = run is not None and run["finished_at"] is not None
-    read = partial(_read, store(), run_id)
-    found = services().crowds.soon((run_id, done), _FOR_GOOD if done else _FRESH, read, wait=0)
     if not found or not (done or time.time() - found[0].at < OLDEST):
         return None
     return found[0]
 
 
-def _read(opened: Store, run_id: str) -> list[PeopleColumns]:
+def _read(opened: Store, run_id: str, at: str) -> list[PeopleColumns]:
     """One, or none where there are few people: for them the store is as quick, and up to date."""
-    return [read_columns(opened, run_id)] if People(opened, run_id).count() >= MANY else []
+    return [read_columns(opened, run_id, at)] if People(opened, run_id).count() >= MANY else []

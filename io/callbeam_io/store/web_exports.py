@@ -14,7 +14,7 @@ from callbeam_io.store.filters import Condition, beyond, conditions, order, sort
 from callbeam_io.store.standing import Standing
 from callbeam_io.store.tables import table_named
 
-PAGE: Final = 50_000
+PAGE: Final = 20_000
 _FORMULA: Final = r"^(?:[=@\t\r-]|\+[^0-9]|\+.*[^0-9])"
 """What a spreadsheet would run as a formula; numbers with their plus sign are none."""
 

@@ -23,11 +23,12 @@ from sqlalchemy import (
 
 from callbeam_io.store import web_indexes
 from callbeam_io.store.base import StoreBase
+from callbeam_io.store.changes import newest_change
 from callbeam_io.store.filters import Condition, conditions
 from callbeam_io.store.standing import Standing
 from callbeam_io.store.tables import TABLES
 from callbeam_io.store.types import utc_text
-from callbeam_io.store.web_people_columns import PeopleColumns
+from callbeam_io.store.web_people_columns import STANDING, PeopleColumns
 
 _PEOPLE: Final = TABLES["subscribers"]
 _CONSENT: Final = TABLES["consent"]
@@ -79,7 +80,7 @@ class People:
     def _keys(self, connection: Connection, sort: str, down: bool, limit: int, offset: int) -> list[str]:
         held = self._held()
         if held is not None and held.sorts(sort):
-            return held.keys(self.where, sort, down, limit, offset)
+            return held.keys(self._asked, sort, down, limit, offset)
         names = dict.fromkeys((sort, "subscriber"))
         order = [_Columns.c[n].desc() if down else _Columns.c[n].asc() for n in names]
         keys = self._select(column("subscriber"), sort=sort).order_by(*order)
@@ -89,7 +90,7 @@ class People:
         """How many they are."""
         held = self._held()
         if held is not None:
-            return held.count(self.where)
+            return held.count(self._asked)
         with self.store.reading() as connection:
             return connection.scalar(self._select(func.count())) or 0
 
@@ -97,7 +98,7 @@ class People:
         """Counted (``count``) and summed by some columns, the most first."""
         held = self._held(*by, *sums)
         if held is not None:
-            return held.grouped(self.where, by, sums)
+            return held.grouped(self._asked, by, sums)
         columns = [_Columns.c[name] for name in by]
         summed = [func.sum(_Columns.c[name]).label(name) for name in sums]
         count = func.count().label("count")
@@ -115,9 +116,16 @@ class People:
 
     def _held(self, *names: str) -> PeopleColumns | None:
         """The columns, if they can answer."""
-        if self.columns is None or self.standing is not None:
+        held = self.columns
+        if held is None or not held.serves(self.where, names):
             return None
-        return self.columns if self.columns.serves(self.where, names) else None
+        known = self.standing is None or held.standing.answers(self.standing, newest_change(self.store))
+        return held if known else None
+
+    @property
+    def _asked(self) -> Mapping[str, Condition]:
+        """The filters as the columns want them."""
+        return self.where if self.standing is None else {**self.where, STANDING: self.standing.is_}
 
     def _select(self, *columns: Any, sort: str = "", used: Sequence[str] = ()) -> Select[Any]:
         """A statement over these people; the run stands in it as text, as only so its own indexes are seen to fit."""

@@ -15,12 +15,15 @@ from sqlalchemy import select
 from callbeam_io.store import arrow
 from callbeam_io.store.base import StoreBase
 from callbeam_io.store.filters import Condition
+from callbeam_io.store.standings import Standings, read_standings
 from callbeam_io.store.tables import TABLES
 from callbeam_io.store.web_indexes import FILTERS
 from transforms.schema import TIME_FORMAT
 
 _PEOPLE: Final = TABLES["subscribers"]
 _NAMES: Final = tuple(c.name for c in _PEOPLE.columns if c.name in FILTERS)
+STANDING: Final = "standing"
+"""The column that says whether somebody may be contacted, as `standing.STANDINGS`."""
 _SORTED: Final = ("calls", "messages", "duration_s", "international", "last_seen")
 _OPERATORS: Final = frozenset({"=", ">=", "prefix", "in"})
 _WIDEST: Final = 63
@@ -36,18 +39,19 @@ class PeopleColumns:
         frame: the columns of `web_indexes.FILTERS` in the order of subscribers; ``last_seen`` in seconds.
         places: by column, the places of the rows in ascending order of it, then of subscribers.
         at: seconds since 1970 of that moment.
+        standing: what the column ``standing`` of the frame is true for.
     """
 
     frame: pl.DataFrame
     places: Mapping[str, _Places]
+    standing: Standings
     at: float = field(default_factory=time.time)
 
     def serves(self, where: Mapping[str, Condition], names: Iterable[str] = ()) -> bool:
         """Whether these conditions can be asked here, and these columns are here."""
         asked = {name: _operator(wanted)[0] for name, wanted in where.items()}
-        return (
-            {*asked, *names} <= FILTERS and "last_seen" not in asked and _OPERATORS.issuperset(asked.values())
-        )
+        known = {*asked, *names} <= FILTERS | {STANDING}
+        return known and "last_seen" not in asked and _OPERATORS.issuperset(asked.values())
 
     def sorts(self, name: str) -> bool:
         """Whether `keys` can be in the order of this column."""
@@ -104,13 +108,21 @@ def _passes(name: str, wanted: Condition) -> pl.Expr:
     return pl.col(name) >= value if operator == ">=" else pl.col(name).eq_missing(pl.lit(value))
 
 
-def read_columns(store: StoreBase, run_id: str) -> PeopleColumns:
-    """Reads those of a run: a second or two for a million people, most of it outside of Python."""
+def read_columns(store: StoreBase, run_id: str, at: str) -> PeopleColumns:
+    """Reads those of a run: seconds for a million people, most of them outside of Python.
+
+    Args:
+        store: to read from.
+        run_id: of the run.
+        at: the moment for which the column ``standing`` says whether people may be contacted.
+    """
     statement = select(*(_PEOPLE.c[name] for name in _NAMES)).where(_PEOPLE.c.run_id == run_id)
     with store.reading() as connection:
         rows = arrow.read(connection, _PEOPLE, statement, _NAMES)
-    frame = _small(pl.DataFrame(pl.from_arrow(rows)).sort("subscriber"))
-    return PeopleColumns(frame, {name: _ascending(frame[name]) for name in _SORTED})
+    people = _small(pl.DataFrame(pl.from_arrow(rows)).sort("subscriber"))
+    standing = read_standings(store, at)
+    frame = people.with_columns(standing.of(people["subscriber"]).alias(STANDING))
+    return PeopleColumns(frame, {name: _ascending(frame[name]) for name in _SORTED}, standing.forget())
 
 
 def _small(rows: pl.DataFrame) -> pl.DataFrame:
