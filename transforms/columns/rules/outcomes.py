@@ -18,6 +18,7 @@ from transforms.rules.language import ActiveRule
 OUTCOMES: Final = ("no_consent", "capped", "control", "sold_out", "offered")
 """In the order in which they apply."""
 NO_CONSENT, CAPPED, CONTROL, SOLD_OUT, OFFERED = range(len(OUTCOMES))
+_DIGEST: Final = hashlib.sha256().digest_size
 ALWAYS: Final = -(1 << 62)
 """``at`` of a consent that has always been given."""
 Texts = Callable[[Ints], Sequence[str]]
@@ -198,9 +199,9 @@ def _in_control(firings: Firings, rows: Ints, rules: Sequence[ActiveRule], texts
     for position, active in enumerate(rules):
         if active.rule.control_share > 0:
             mine = np.flatnonzero(firings.rule[rows] == position)
-            names = texts(firings.subscriber[rows[mine]])
-            share, rule_id = active.rule.control_share, active.rule.rule_id
-            found[mine] = [control_number(rule_id, name) < share for name in names]
+            people, who = np.unique(firings.subscriber[rows[mine]], return_inverse=True)
+            numbers = control_numbers(active.rule.rule_id, texts(people))
+            found[mine] = (numbers < active.rule.control_share)[who]
     return found
 
 
@@ -209,8 +210,14 @@ def control_number(rule_id: str, subscriber: str) -> float:
 
     It is the first 8 bytes, big-endian, of the SHA-256 of ``rule_id|subscriber``, divided by 2^64.
     """
-    digest = hashlib.sha256(f"{rule_id}|{subscriber}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return float(control_numbers(rule_id, [subscriber])[0])
+
+
+def control_numbers(rule_id: str, subscribers: Sequence[str]) -> NDArray[np.float64]:
+    """`control_number` of each of some subscribers."""
+    start, sha256 = f"{rule_id}|".encode(), hashlib.sha256
+    digests = b"".join([sha256(start + subscriber.encode()).digest() for subscriber in subscribers])
+    return np.frombuffer(digests, ">u8")[:: _DIGEST // 8].astype(np.float64) / 2.0**64
 
 
 def plain_texts(codes: Ints) -> list[str]:
