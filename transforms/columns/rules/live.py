@@ -160,10 +160,10 @@ class Changes:
         """
         rule = turn.active.rule
         at = np.flatnonzero(touched)
-        at = at[ready(rule.limits, memory.of(rule.rule_id), step.codes[at], self._upto)]
         bound = node_bound(rule.when, "when", leaves, step, at)
         may = bound.true & (bound.false | fresh[at]) if rule.limits.repeat == "on_reentry" else bound.true
-        return step.codes[at[may]]
+        codes = step.codes[at[may]]
+        return codes[ready(rule.limits, memory.of(rule.rule_id), codes, self._upto)]
 
 
 def _among(codes: Ints, some: Ints) -> Bools:
