@@ -110,8 +110,8 @@ def _load() -> ResponseReturnValue:
     found, removed = load(token, replaces=replaces)
     uploads.forget(token)
     flash(
-        f"{found.rows.num_rows:,} consents loaded"
-        + (f", {removed:,} others opted out." if replaces else "."),
+        f"{words.count(found.rows.num_rows, 'consent')} loaded"
+        + (f", {words.count(removed, 'other')} opted out." if replaces else "."),
         "success",
     )
     return redirect(url_for("consent.consent"))

@@ -36,6 +36,7 @@ class NavItem(NamedTuple):
         role: the least role that sees it.
         args: of the page's address.
         place: order within the section.
+        also: addresses of other pages that belong to it.
     """
 
     section: str
@@ -45,6 +46,7 @@ class NavItem(NamedTuple):
     role: str
     args: Mapping[str, str] = MappingProxyType({})
     place: int = 50
+    also: tuple[str, ...] = ()
 
 
 def install(app: Flask, menu: list[NavItem]) -> None:
@@ -72,7 +74,7 @@ def menu_of(items: list[NavItem]) -> list[tuple[str, list[tuple[NavItem, str, bo
     shown = [(item, _address(item)) for item in items if may(item.role)]
     found = []
     for section in SECTIONS:
-        lines = [(item, url, _is_here(url)) for item, url in shown if item.section == section]
+        lines = [(i, url, _is_here(url, *i.also)) for i, url in shown if i.section == section]
         if lines:
             found.append((section, lines))
     return found
@@ -83,8 +85,8 @@ def _address(item: NavItem) -> str:
     return url_for(item.endpoint, **args)
 
 
-def _is_here(url: str) -> bool:
-    return request.path == url or (url != "/" and request.path.startswith(f"{url}/"))
+def _is_here(*urls: str) -> bool:
+    return any(request.path == u or (u != "/" and request.path.startswith(f"{u}/")) for u in urls)
 
 
 def page_status() -> Any:

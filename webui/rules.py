@@ -32,7 +32,7 @@ from webui.rule_saving import RuleConflict, RuleDraft, draft_of, row_of
 from webui.services import cached, store
 
 bp = Blueprint("rules", __name__)
-NAV = [NavItem("People", "Policy & Plan", "bullseye", "rules.rules", ANALYST, place=20)]
+NAV = [NavItem("People", "Policy & Plan", "bullseye", "rules.rules", ANALYST, place=20, also=("/audience",))]
 _LOG: Final = logging.getLogger(__name__)
 NO_DESK: Final = (
     "Rules cannot be checked and counted at this moment. What is saved goes on as it is; try again soon."

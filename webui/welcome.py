@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from callbeam_io.store import web_people, web_promotions, web_queries
 from callbeam_io.store.web_queries import Milestones, RequestError
-from webui import view
+from webui import view, words
 from webui.commands import again_options
 from webui.jobs import recent
 from webui.layout import NavItem
@@ -94,7 +94,7 @@ def checklist(found: Milestones) -> list[Step]:
 
 def _records(found: Milestones) -> Step:
     if found.records:
-        said = f"{found.records:,} records were taken."
+        said = f"{words.count(found.records, 'record was', 'records were')} taken."
         return Step(True, "Records flow", said, url_for("dashboard.dashboard"), "Open the dashboard")
     said = "Nothing was read into this store yet. Look round with made-up records, or read your own."
     if may(ADMIN):
@@ -114,7 +114,9 @@ def _consents(found: Milestones) -> Step:
     title = "Consents are loaded"
     url = url_for("consent.consent") if may(ADMIN) else ""
     if found.consents:
-        return Step(True, title, f"{found.consents:,} entries say yes.", url, "Consent")
+        return Step(
+            True, title, f"{words.count(found.consents, 'entry says', 'entries say')} yes.", url, "Consent"
+        )
     said = "Nobody may be contacted yet: nothing is offered to people who were not asked."
     return Step(False, title, said, url, "Load a list")
 
@@ -133,7 +135,13 @@ def _promotion(found: Milestones, run: dict[str, Any] | None) -> Step:
     number = None if run is None or not found.promotions else _first_number(run["run_id"])
     if number is not None:
         url = url_for("why.why", number=number) if may(ANALYST) else ""
-        return Step(True, title, f"{found.promotions:,} promotions were decided.", url, "See who and why")
+        return Step(
+            True,
+            title,
+            f"{words.count(found.promotions, 'promotion was', 'promotions were')} decided.",
+            url,
+            "See who and why",
+        )
     said = "It comes by itself once a rule that is on holds for somebody."
     if not found.rules_on or run is None or is_live(run):
         return Step(False, title, said)

@@ -22,6 +22,15 @@ def number(value: float | None) -> str:
     return DASH if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
 
 
+def count(value: int | None, one: str, many: str = "") -> str:
+    """How many of something.
+
+    >>> count(1, "record"), count(1200, "record"), count(2, "entry says", "entries say")
+    ('1 record', '1,200 records', '2 entries say')
+    """
+    return f"{number(value)} {one if value == 1 else many or f'{one}s'}"
+
+
 def short(value: float | None) -> str:
     """1234567 -> ``1.2M``; below 10,000 it is written out.
 
@@ -219,6 +228,7 @@ def plainly(value: Any) -> str:
 
 FILTERS: Final = {
     "num": number,
+    "counted": count,
     "short": short,
     "percent": percent,
     "talk": talk,
