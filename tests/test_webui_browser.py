@@ -160,3 +160,20 @@ def test_the_first_promotion_of_a_rule_appears_on_its_page_by_itself(chromium: A
         assert visit.troubles == []
         visit.context.close()
     world.close()
+
+
+def test_the_focus_is_seen_and_stays_when_a_list_changes(chromium: Any, address: str) -> None:
+    visit = Visit(chromium, address)
+    visit.open("/subscribers?run=")
+    for link, said in (("#page-next", "page=2"), ("#by-subscriber", "sort=subscriber")):
+        visit.page.focus(link)
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_url(f"**{said}*")
+        visit.page.wait_for_selector(f"{link}:focus")
+    visit.page.keyboard.press("Shift+Tab")
+    for button in (".topbar a.icon", "#theme", ".topbar .user", ".topbar .btn.icon:visible"):
+        shown = visit.page.locator(button).last
+        if shown.count():
+            shown.focus()
+            assert "solid" in shown.evaluate("e => getComputedStyle(e).outlineStyle"), button
+    visit.context.close()

@@ -42,6 +42,14 @@
     said.textContent = "Copied";
     setTimeout(() => { said.textContent = before; }, 1500);
   });
+  // a link that opens the same list anew, sorted or further, has the focus there too if it was opened by a key
+  addEventListener("click", (event) => {
+    const link = event.detail === 0 && event.target.closest("main a[id]");
+    if (link && link.pathname === location.pathname) sessionStorage.setItem("focus", link.id);
+  });
+  const kept = sessionStorage.getItem("focus");
+  sessionStorage.removeItem("focus");
+  if (kept) document.getElementById(kept)?.focus();
   // a sort link of a list changes its order: the filter form's hidden field follows
   addEventListener("htmx:pushedIntoHistory", () => {
     const field = document.getElementById("sort");
