@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from webui_world import PASSWORDS, World, sign_in, token_of
 
+from callbeam_io.delivery.facts import PAUSED
 from callbeam_io.store import open_store, web_accounts
 from webui import WebConfig, create_app, first_start, signing
 
@@ -73,6 +75,44 @@ def test_a_session_ends_with_its_time(world: World, monkeypatch: pytest.MonkeyPa
     later = signing.time.time() + 13 * 3600
     monkeypatch.setattr(signing.time, "time", lambda: later)
     assert browser.get("/").status_code == 302
+
+
+def test_a_copy_of_the_cookie_is_worth_nothing_after_signing_out(world: World) -> None:
+    browser, thief = world.stranger(), world.stranger()
+    sign_in(browser, "viewer", PASSWORDS["viewer"])
+    cookie = browser.get_cookie("callbeam")
+    assert cookie is not None
+    thief.set_cookie("callbeam", cookie.value)
+    assert thief.get("/").status_code == 200
+    browser.post("/signout", data={"csrf_token": token_of(browser)})
+    assert thief.get("/").status_code == 302
+    web_accounts.end_session(world.store, "another", "9999-01-01 00:00:00")
+    assert sum(r["name"].startswith("web.ended/") for r in world.store.rows("control")) == 0, "old ones go"
+    sign_in(browser, "viewer", PASSWORDS["viewer"])
+    assert browser.get("/").status_code == 200
+
+
+def test_a_token_that_is_none_does_not_stand_for_the_session(world: World) -> None:
+    nonsense = {"Authorization": "Bearer nonsense"}
+    browser = world.client("admin")
+    assert browser.get("/api/v1/me", headers=nonsense).status_code == 401
+    paused = browser.put("/api/v1/promotions/pause", json={"paused": True}, headers=nonsense)
+    assert paused.status_code == 401 and world.store.control(PAUSED) is None
+
+
+def test_strangers_send_no_files(world: World) -> None:
+    many = {"list": (io.BytesIO(b"x" * (600 << 10)), "big.csv")}
+    assert world.stranger().post("/consent", data=many).status_code == 413
+    many = {"file": (io.BytesIO(b"x" * (600 << 10)), "big.csv")}
+    assert world.stranger().post("/api/v1/drafts", data=many).status_code == 413
+
+
+def test_nobody_guesses_the_password_of_a_session_that_was_left_open(world: World) -> None:
+    browser = world.client("viewer")
+    form = {"csrf_token": token_of(browser), "password": "quite another one", "again": "quite another one"}
+    for _ in range(signing.TRIES["both"]):
+        assert "not your current" in browser.post("/account", data={**form, "current": "guess"}).text
+    assert "Too many tries" in browser.post("/account", data={**form, "current": PASSWORDS["viewer"]}).text
 
 
 def test_a_session_ends_when_the_user_is_disabled_or_gets_a_new_password(world: World) -> None:

@@ -61,7 +61,11 @@ def _changed(form: PasswordForm) -> bool:
 def change_password(current: str, password: str) -> tuple[str, str] | None:
     """Changes the password of who asks; gives what is wrong: ``current`` or ``password``, and a sentence."""
     row = web_accounts.user(store(), current_user.name)
+    if signing.too_many_tries(current_user.name):
+        return "current", "Too many tries. Wait ten minutes, then try again."
     if row is None or not passwords.matches(row["password_hash"], current):
+        if row is not None:  # a token has none
+            signing.failed(current_user.name)
         return "current", "This is not your current password."
     wrong = passwords.problem(password, current_user.name)
     if wrong is None and password == current:

@@ -53,10 +53,11 @@ def user_of(row: dict[str, Any]) -> User:
     )
 
 
-def load(identity: str) -> User | None:
-    """The user of a session; None where the password was changed or the user is gone or disabled since."""
+def load(identity: str, session: str) -> User | None:
+    """The user of a session; None where it was ended, or the password was changed or the user is gone or disabled
+    since."""
     name = identity.partition(":")[2]
-    row = web_accounts.user(store(), name)
+    row = web_accounts.session_user(store(), name, session)
     if row is None or row["disabled"]:
         return None
     user = user_of(row)
@@ -115,4 +116,8 @@ def viewed(number: str, detail: Any = None) -> None:
 
 def viewed_with(number: str, part: str) -> None:
     """The same of a part that a page about that person loads again and again: noted unless the page was just now."""
-    cached(("viewed", current_user.name, number), 600, lambda: log("person viewed", number, part) if part else None)
+    cached(
+        ("viewed", current_user.name, number),
+        600,
+        lambda: log("person viewed", number, part) if part else None,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -35,7 +36,10 @@ def install(app: Flask) -> None:
 
 
 def _of_session(identity: str) -> roles.User | None:
-    return roles.load(identity) if session.get("until", 0) > time.time() else None
+    """The user of the session; a request with an API token stands for that alone."""
+    if roles.bearer() is not None or session.get("until", 0) <= time.time():
+        return None
+    return roles.load(identity, session.get("id", ""))
 
 
 def _of_request(_: Request) -> roles.User | None:
@@ -68,7 +72,7 @@ def sign_in_by_password(username: str, password: str) -> bool:
         or row is None
         or row["disabled"]
     ):
-        web_accounts.log(store(), username, FAILED_SIGN_IN, _address())
+        failed(username)
         return False
     begin(roles.user_of(row))
     return True
@@ -88,19 +92,27 @@ def sign_in_by_link(secret: str) -> bool:
     return True
 
 
+def failed(username: str) -> None:
+    """Notes that a password was wrong."""
+    web_accounts.log(store(), username, FAILED_SIGN_IN, _address())
+
+
 def begin(user: roles.User, by_link: bool = False) -> None:
     """A new session: nothing of the one before lives on in it."""
     session.clear()
     session.permanent = True
     session["until"] = time.time() + services().config.session_hours * 3600
+    session["id"] = secrets.token_hex(16)
     session["by_link"] = by_link
     login_user(user)
     web_accounts.log(store(), user.name, "signed in", _address(), "link" if by_link else None)
 
 
 def end() -> None:
-    """Ends the session."""
-    if current_user.is_authenticated:
+    """Ends the session, also for a copy of its cookie."""
+    if current_user.is_authenticated and session.get("id"):
+        lasted = timedelta(hours=services().config.session_hours)
+        web_accounts.end_session(store(), session["id"], utc_text(datetime.now(UTC) - lasted))
         roles.log("signed out")
     logout_user()
     session.clear()

@@ -16,12 +16,12 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 
 from webui.config import WebConfig
-from webui.roles import ADMIN, may
+from webui.roles import ADMIN, VIEWER, may
 from webui.services import jobs
 
 KEPT: Final = 3600
 SMALL: Final = 512 << 10
-"""Bytes of an upload that are kept in memory while it is received."""
+"""Bytes of an upload that are kept in memory while it is received; strangers may send no more in all."""
 BIG: Final = frozenset({"new_run.new_run", "api drafts.begin"})
 """Endpoints that take files of records."""
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}")
@@ -45,12 +45,14 @@ class StreamingRequest(Request):
 
 
 def install(app: Flask, config: WebConfig) -> None:
-    """Lets administrators send files of records; must stand before whatever reads a form."""
+    """Lets administrators send files of records, and strangers none; must stand before whatever reads a form."""
     app.request_class = StreamingRequest
 
     def allow() -> None:
         if request.endpoint in BIG and may(ADMIN):
             request.max_content_length = config.max_file
+        elif request.method not in ("GET", "HEAD") and not may(VIEWER):
+            request.max_content_length = SMALL
 
     app.before_request(allow)
 

@@ -18,6 +18,7 @@ _AUDIT: Final = TABLES["audit_log"]
 _CONTROL: Final = TABLES["control"]
 
 FAILED_SIGN_IN: Final = "sign-in failed"
+_ENDED: Final = "web.ended/"
 _LOOKED_BACK: Final = 20_000
 """Newest rows of the log that are searched for failed sign-ins: a long log makes no sign-in slow."""
 
@@ -33,6 +34,23 @@ def user(store: StoreBase, username: str) -> dict[str, Any] | None:
     with store.reading() as connection:
         row = connection.execute(select(_USERS).where(_USERS.c.username == username)).mappings().first()
     return None if row is None else dict(row)
+
+
+def session_user(store: StoreBase, username: str, session: str) -> dict[str, Any] | None:
+    """The row of a session's user; None where there is none, or the session was ended."""
+    ended = select(_CONTROL.c.name).where(_CONTROL.c.name == f"{_ENDED}{session}")
+    with store.reading() as connection:
+        found = connection.execute(select(_USERS).where(_USERS.c.username == username, ~ended.exists()))
+        row = found.mappings().first()
+    return None if row is None else dict(row)
+
+
+def end_session(store: StoreBase, session: str, since: str) -> None:
+    """Ends a session, whoever has its cookie; sessions that were ended before ``since`` are over by themselves."""
+    old = _CONTROL.c.name.startswith(_ENDED, autoescape=True) & (_CONTROL.c.updated_at < since)
+    set_setting_once(store, f"{_ENDED}{session}", True)
+    with store.writing() as connection:
+        connection.execute(delete(_CONTROL).where(old))
 
 
 def add_user(store: StoreBase, username: str, password_hash: str, role: str, must_change: bool) -> bool:
