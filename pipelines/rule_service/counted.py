@@ -6,10 +6,10 @@ import json
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.rule_service.counting import Case, Tally, sample_of, tally
+from pipelines.rule_service.firings import values_at
 from pipelines.rule_service.reasons import moment_text
 from pipelines.rule_service.wire import Asked
 from transforms.columns.rules.arrays import Ints
@@ -124,11 +124,12 @@ def _per_day(case: Case, fired: Ints, offered: Ints) -> list[tuple[str, int, int
 
 def _examples(case: Case, found: Tally, rows: Ints, outcome: NDArray[np.uint8]) -> list[Json]:
     """Some firings, spread evenly over time."""
-    ordered = rows[np.argsort(found.decided_at[rows], kind="stable")]
-    places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).round().astype(np.int64)
-    chosen = ordered[np.unique(places)]
+    places = np.unique(np.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).round().astype(np.int64))
+    chosen = rows[np.argpartition(found.decided_at[rows], places)[places]] if len(rows) else rows
     texts = case.texts(found.subscriber[chosen])
-    values = found.features.take(pa.array(chosen)).to_pylist()
+    fired = zip(found.subscriber[chosen].tolist(), found.decided_at[chosen].tolist(), strict=True)
+    setting = case.others.setting
+    values = [values_at(case.tried, case.kept.of(code), setting, second) for code, second in fired]
     return [
         {
             "subscriber": text,

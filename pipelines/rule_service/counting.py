@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.rule_service.before import Before
@@ -64,7 +63,6 @@ class Tally:
 
     Attributes:
         subscriber, decided_at, outcome: of each firing, but for ``sold_out``.
-        features: the values of its conditions.
         now: outcomes of those who qualify at the last pane end, as if they fired there.
         free: which of these the rule may fire for, after what it has done.
         reached: how many subscribers have a counted firing.
@@ -75,7 +73,6 @@ class Tally:
     subscriber: Ints
     decided_at: Ints
     outcome: NDArray[np.uint8]
-    features: pa.StringArray
     now: NDArray[np.uint8]
     free: Bools
     reached: int
@@ -95,7 +92,6 @@ def tally(case: Case, shards: Sequence[Shard], asked: Asked) -> Tally:
     columns = ("subscriber", "decided_at", "outcome", "now", "free")
     return Tally(
         **{name: np.concatenate([getattr(p, name) for p in parts]) for name in columns},
-        features=pa.concat_arrays([p.features for p in parts]),
         reached=sum(p.reached for p in parts),
         overlap=np.sum([p.overlap for p in parts], axis=0),
         people=sum(p.people for p in parts),
@@ -105,8 +101,7 @@ def tally(case: Case, shards: Sequence[Shard], asked: Asked) -> Tally:
 def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
     asked.go_on()
     tried = [case.tried, _qualifying(case)]
-    fired = firings_of(tried, shard, case.others.setting, case.others.upto)
-    mine, now = fired.take(fired.rule == 0), fired.take(fired.rule == 1)
+    mine, now = firings_of(tried, shard, case.others.setting, case.others.upto)
     asked.go_on()
     others = case.others.of(case.rules, shard)
     person = np.searchsorted(shard.people, mine.subscriber)
@@ -116,7 +111,6 @@ def _of_shard(case: Case, asked: Asked, shard: Shard) -> Tally:
         mine.subscriber,
         mine.decided_at,
         _outcomes(case, shard, mine, others, Contacts()),
-        mine.features,
         _outcomes(case, shard, now, others, case.before.contacts[shard.number]),
         ready(case.tried.rule.limits, case.before.memory, now.subscriber, case.others.upto),
         int(reached.sum()),

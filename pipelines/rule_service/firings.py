@@ -13,8 +13,9 @@ from pipelines.rule_service.memory import Kept, Shard
 from pipelines.rule_service.world import Setting
 from transforms.columns.decisions import first_pane_end_after
 from transforms.columns.rules.arrays import Ints
-from transforms.columns.rules.evaluate import evaluate
+from transforms.columns.rules.evaluate import evaluate, evaluate_for_counts
 from transforms.columns.rules.firings import Firings
+from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import Memory
 from transforms.rules.language import ActiveRule
 
@@ -23,18 +24,30 @@ MOST: Final = 8_000_000
 _FEW: Final = 1000
 
 
-def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto: int) -> Firings:
-    """The firings of some rules for a shard's subscribers, from their beginning to second ``upto``.
+def firings_of(rules: Sequence[ActiveRule], shard: Shard, setting: Setting, upto: int) -> list[Firings]:
+    """The firings of each of some rules for a shard's subscribers, from their beginning to second ``upto``.
 
     Raises:
         RuleProblem: a window is no multiple of the pane.
     """
     pane = setting.settings.pane
     after = int(shard.rows.start.min()) // pane * pane
-    found, _ = evaluate(
-        rules, shard.rows, setting.context, after=after, upto=upto, pane=pane, memory=Memory()
-    )
-    return found
+    return evaluate_for_counts(rules, shard.rows, setting.context, after=after, upto=upto, pane=pane)
+
+
+def values_at(active: ActiveRule, rows: Interactions, setting: Setting, second: int) -> str:
+    """The values of a rule's conditions when it fired for a subscriber, as JSON text.
+
+    Args:
+        active: the rule.
+        rows: the subscriber's interactions.
+        setting: of the run.
+        second: of the firing.
+    """
+    pane = setting.settings.pane
+    after = int(rows.start.min()) // pane * pane
+    found, _ = evaluate([active], rows, setting.context, after=after, upto=second, pane=pane, memory=Memory())
+    return str(found.features[-1].as_py())
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class Others:
         """About how often a rule fires for one person, from a few people."""
         if active not in self._pace:
             few = self.kept.few(_FEW)
-            count = sum(len(firings_of([active], part, self.setting, self.upto)) for part in few)
+            count = sum(len(firings_of([active], part, self.setting, self.upto)[0]) for part in few)
             self._pace[active] = count / sum(len(part.people) for part in few)
         return self._pace[active]
 
@@ -85,8 +98,7 @@ class Others:
         missing = [active for active in rules if (active, number) not in self._found]
         if missing:
             found = firings_of(missing, shard, self.setting, self.upto)
-            for position, active in enumerate(missing):
-                rows = np.flatnonzero(found.rule == position)
-                person = np.searchsorted(shard.people, found.subscriber[rows]).astype(np.int32)
-                self._found[active, number] = Fired(person, found.decided_at[rows])
+            for active, fired in zip(missing, found, strict=True):
+                person = np.searchsorted(shard.people, fired.subscriber).astype(np.int32)
+                self._found[active, number] = Fired(person, fired.decided_at)
         return [self._found[active, number] for active in rules]

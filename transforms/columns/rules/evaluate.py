@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from transforms.columns.rules.arrays import Bools, Ints, find
 from transforms.columns.rules.firing import entries, pick, unbarred
@@ -34,11 +35,13 @@ class Scene(NamedTuple):
         table: of the interactions; None where nobody has been seen.
         late: subscribers with late interactions, ascending codes.
         before: the table without these interactions at the last decided pane end; None where nobody is in it.
+        telling: firings get the values of their conditions.
     """
 
     table: Table | None
     late: Ints
     before: Table | None
+    telling: bool = True
 
 
 def evaluate(
@@ -81,7 +84,34 @@ def evaluate(
     look = min(turn.look for turn in turns)
     table = build(interactions, context, pane, look, upto // pane, widest)
     scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
-    return _decide_all(turns, leaves, scene, memory, only or {})
+    found, memory = _decide_all(turns, leaves, scene, memory, only or {})
+    return gather(found), memory
+
+
+def evaluate_for_counts(
+    rules: Sequence[ActiveRule],
+    interactions: Interactions,
+    context: Context,
+    *,
+    after: int,
+    upto: int,
+    pane: int,
+) -> list[Firings]:
+    """The firings of `evaluate` without a past, of each rule by itself and without values: for who only counts.
+
+    Those of a rule ascend by subscriber, then second; ``features`` are null.
+    """
+    fired = [gather([]) for _ in rules]
+    turns = turns_of(rules, Memory(), after, upto, pane)
+    if not turns:
+        return fired
+    leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
+    widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
+    table = build(interactions, context, pane, min(turn.look for turn in turns), upto // pane, widest)
+    scene = Scene(table, np.empty(0, np.int64), None, telling=False)
+    for turn, found in zip(turns, _decide_all(turns, leaves, scene, Memory(), {})[0], strict=True):
+        fired[turn.position] = found
+    return fired
 
 
 def _decide_all(
@@ -90,8 +120,8 @@ def _decide_all(
     scene: Scene,
     memory: Memory,
     only: Mapping[int, Ints],
-) -> tuple[Firings, Memory]:
-    """The firings of all turns, and the memory after them."""
+) -> tuple[list[Firings], Memory]:
+    """The firings of each turn that has any to decide, and the memory after them."""
     found, changed = [], dict[str, RuleMemory]()
     for turn, of_rule in zip(turns, leaves, strict=True):
         mine = only.get(turn.position)
@@ -101,7 +131,7 @@ def _decide_all(
         old = changed.get(rule_id, memory.of(rule_id))
         fired, changed[rule_id] = _decide(turn, of_rule, scene, old, mine)
         found.append(fired)
-    return gather(found), memory.replaced(changed)
+    return found, memory.replaced(changed)
 
 
 def _before_late(
@@ -139,8 +169,10 @@ def _decide(
         return gather([]), memory
     subscriber, end = np.divmod(numbers, table.clock.stride)
     codes, seconds = table.codes[subscriber], table.clock.seconds(end)
-    texts = features(table.only(subscriber), list(leaves.values()), subscriber, end)
     position = np.full(len(codes), turn.position, np.int32)
+    texts = pa.nulls(len(codes), pa.string())
+    if scene.telling:
+        texts = features(table.only(subscriber), list(leaves.values()), subscriber, end)
     return Firings(position, codes, seconds, texts), memory.after(codes, seconds)
 
 
