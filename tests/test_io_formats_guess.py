@@ -48,3 +48,14 @@ def test_columns_with_an_example() -> None:
     assert columns_of(Head("calls", b"", whole=True)) == []
     assert has_header([["id", "from"]]) and not has_header([["id", "+49"]]) and not has_header([])
     assert starter(Head("calls", b"", whole=True))["header"] is False
+
+
+def test_columns_of_types_and_results_are_known_by_their_values() -> None:
+    named = (
+        b"number;dest;when;secs;kind;price;res\n+12025550000;+13125550000;2026-03-02 10:00:00;9;sms;0;BUSY\n"
+    )
+    fields = starter(Head("calls", named, whole=True))["fields"]
+    assert (fields["call_type"], fields["call_result"]) == ("kind", "res")
+    bare = b"+12025550000,+13125550000,2026-03-02 10:00:00,9,VOICE,NO_ANSWER\n"
+    fields = starter(Head("calls", bare, whole=True))["fields"]
+    assert (fields["call_type"], fields["call_result"], fields["start_time"]) == (5, 6, 3)

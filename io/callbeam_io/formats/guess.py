@@ -24,6 +24,16 @@ _HINTS: Final = {
 _CONSTANTS: Final = {"call_type": "VOICE", "call_result": "ANSWERED"}
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 _NUMBER: Final = re.compile(r"\+?\d{6,15}")
+_KIND: Final = re.compile("VOICE|SMS", re.IGNORECASE)
+_RESULT: Final = re.compile("ANSWERED|BUSY|NO_ANSWER|FAILED", re.IGNORECASE)
+_LOOKS: Final = (
+    ("start_time", _TIME.match),
+    ("calling_number", _NUMBER.match),
+    ("called_number", _NUMBER.match),
+    ("call_type", _KIND.fullmatch),
+    ("call_result", _RESULT.fullmatch),
+)
+"""What the values of a field look like."""
 _DIGIT: Final = re.compile(r"\d")
 SEPARATORS: Final = (",", ";", "|", "\t")
 
@@ -71,7 +81,7 @@ def _keys(line: str) -> list[str]:
 
 
 def _by_names(names: Sequence[str], values: Sequence[str] = ()) -> dict[str, Any]:
-    """By what the columns are called; numbers and stamps that no name gives away by an example of their values."""
+    """By what the columns are called; what no name gives away by an example of its values."""
     found: dict[str, Any] = {}
     for field, hints in _HINTS.items():
         free = [n for n in names if n not in found.values()]
@@ -79,8 +89,8 @@ def _by_names(names: Sequence[str], values: Sequence[str] = ()) -> dict[str, Any
         if hit is not None:
             found[field] = hit
     examples = dict(zip(names, values, strict=False))
-    for field, looks in (("start_time", _TIME), ("calling_number", _NUMBER), ("called_number", _NUMBER)):
-        free = [n for n in names if n not in found.values() and looks.match(examples.get(n, ""))]
+    for field, looks in _LOOKS:
+        free = [n for n in names if n not in found.values() and looks(examples.get(n, ""))]
         if field not in found and free:
             found[field] = free[0]
     return _filled(found, names[0] if names else "?")
@@ -92,6 +102,9 @@ def _by_values(values: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = dict(zip(("calling_number", "called_number"), numbers, strict=False))
     if times:
         found["start_time"] = times[0]
+    for field, looks in _LOOKS[3:]:
+        if fitting := [i for i, v in enumerate(values, 1) if looks(v)]:
+            found[field] = fitting[0]
     return _filled(found, 1)
 
 
