@@ -205,11 +205,12 @@ def test_the_generator_needs_a_live_run(world: World, tmp_path: Path) -> None:
 
 
 def test_ones_own_password(world: World) -> None:
-    world.get("/account", "viewer")
+    web_accounts.change_user(world.store, "viewer", must_change=True)
     body = {"current": "wrong", "password": "a longer one than before"}
     client, headers = world.client("viewer"), {}
     page = client.get("/account").text
     headers["X-CSRFToken"] = page.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+    assert client.get(f"{PREFIX}/me").status_code == 403, "one of one's own comes first"
     wrong = client.put(f"{PREFIX}/me/password", json=body, headers=headers)
     assert wrong.status_code == 422 and "current" in wrong.json["error"]["details"]["json"]
     body["current"] = PASSWORDS["viewer"]

@@ -23,7 +23,9 @@ TRIES: Final = {"both": 8, "address": 40, "username": 100}
 address, of a name. The last is high, so that no stranger keeps an owner out by failing on purpose."""
 LINK: Final = "web.signin_link"
 LINK_LASTS: Final = timedelta(hours=1)
-_FREE: Final = frozenset({"account.account", "signin.signout", "signin.signin", "static", "vendor.file"})
+_FREE: Final = frozenset(
+    {"account.account", "api about.password", "signin.signout", "signin.signin", "static", "vendor.file"}
+)
 
 
 def install(app: Flask) -> None:
