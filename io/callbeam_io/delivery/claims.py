@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ ATTEMPTS: Final = 12
 """After so many a delivery has failed: about three hours with the waits between them."""
 _LEASE: Final = 60
 """Seconds for which nobody else sends what one process is about to: longer than a call can take."""
+_GIVE_WAY: Final = 0.25
+"""Seconds of waiting for the store from which on others wait as well; they look again ten times a second."""
 _FIRST_WAIT, _LONGEST_WAIT = 5.0, 3600.0
 Row = dict[str, Any]
 Ended = tuple[Row, Answer | None]
@@ -37,8 +40,13 @@ def claim(store: Store, now: float, bucket: Bucket, most: int) -> list[Row]:
         now: seconds since 1970.
         bucket: of the rate, as of now.
         most: at most as many.
+
+    Nothing where the store was long in the hands of another writer: whoever waits to withdraw something goes first.
     """
+    begun = time.monotonic()
     with store.writing() as connection:
+        if time.monotonic() - begun > _GIVE_WAY:
+            return []
         rows = deliveries.due(connection, text_of(now), min(int(bucket.tokens), most))
         found = judged(connection, rows, now)
         going = [row for row, verdict in found if verdict.state == GO]
