@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.utils.windowed_value import WindowedValue
@@ -21,6 +23,8 @@ from transforms.shards import Writer
 from transforms.threads import ThreadedDoFn
 
 _MICROS = 1_000_000
+_ROWS = 1 << 17  # promotions that are worth being put in order together
+_SETTLED = "settled"  # a table of promotions that nothing changes any more
 
 
 @dataclass
@@ -33,12 +37,15 @@ class DecidePromotions(beam.PTransform):
         reference: gives types and directory; called on the worker, must cache.
         writer: where promotions of rules without ``max_total`` go as soon as they are made, in place of being
             gathered: nothing that other shards find changes them.
+        wait: a bundle ends only when all that it put is written. Without it who comes last in this process has to
+            see to that.
     """
 
     book: Callable[[], RuleBook]
     settings: RuleSettings
     reference: Callable[[], Reference]
     writer: Writer | None = None
+    wait: bool = True
 
     def expand(self, pcoll: beam.PCollection[tuple[int, Packet]]) -> beam.PCollection[Packet]:
         """Find the end of the input, decide by shard, count what is given away."""
@@ -52,7 +59,7 @@ class DecidePromotions(beam.PTransform):
             | "GroupByShard" >> beam.GroupByKey()
             | "DecideShard"
             >> beam.ParDo(
-                _DecideFn(self.book, self.settings, self.reference, self.writer),
+                _DecideFn(self.book, self.settings, self.reference, self.writer, self.wait),
                 beam.pvalue.AsSingleton(greatest),
             ).with_output_types(Packet)
             | "Gather" >> beam.CombineGlobally(_GatherFn(self.book)).with_output_types(Packet)
@@ -79,25 +86,56 @@ class _DecideFn(ThreadedDoFn):
         settings: RuleSettings,
         reference: Callable[[], Reference],
         writer: Writer | None,
+        wait: bool,
     ) -> None:
-        self._book, self._settings, self._reference, self._writer = book, settings, reference, writer
+        self._book, self._settings, self._reference = book, settings, reference
+        self._writer, self._wait = writer, wait
 
     def work(self, element: tuple[int, Iterable[Packet]], side: int) -> Iterator[Packet]:
         """A shard's packets, and the second of the last record of the whole input."""
         book = self._book()
         records = distinct_records(records_of(in_order(element[1]))).records
         rows = decide_batch(records, side, book, self._settings, self._reference().types)
-        if rows is not None and self._writer is not None:
+        if rows is None:
+            return
+        if self._writer is not None:
             settled, rows = by_total(rows, book)
-            self._writer.put(Packet({}, {"promotions": settled}))
-        if rows is not None and rows.num_rows:
+            yield Packet({}, {_SETTLED: settled})
+        if rows.num_rows:
             yield Packet({}, {"promotions": rows})
 
+    def start_bundle(self) -> None:
+        """Nothing waits to be written."""
+        super().start_bundle()
+        self._settled: list[pa.Table] = []
+
+    def process(self, element: Any, side: Any = None) -> Iterator[Packet]:
+        """Decides a shard; writes what is settled."""
+        yield from (packet for packet in super().process(element, side) if not self._taken(packet))
+        if sum(rows.num_rows for rows in self._settled) >= _ROWS:
+            self._write()
+
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        """The rest, and all of it written."""
-        yield from super().finish_bundle()
-        if self._writer is not None:
+        """The rest, and the writing of it."""
+        yield from (found for found in super().finish_bundle() if not self._taken(found.value))
+        self._write()
+        if self._writer is not None and self._wait:
             self._writer.flush()
+
+    def _taken(self, packet: Packet) -> bool:
+        """Whether a packet is one of settled promotions, which wait to be written."""
+        if _SETTLED in packet.tables:
+            self._settled.append(packet.tables[_SETTLED])
+        return _SETTLED in packet.tables
+
+    def _write(self) -> None:
+        """Hands on what waits, in an order in which a store's indexes grow page by page."""
+        if self._writer is not None and self._settled:
+            rows = pl.DataFrame(pl.from_arrow(pa.concat_tables(self._settled))).sort(
+                "subscriber", maintain_order=True
+            )
+            self._writer.put(Packet({}, {"promotions": rows.to_arrow()}))
+        self._settled = []
 
 
 def by_total(rows: pa.Table, book: RuleBook) -> tuple[pa.Table, pa.Table]:

@@ -16,8 +16,6 @@ from transforms.columns.numbers import party_texts
 from transforms.columns.records import Records
 from transforms.columns.regions import REGIONS, regions_of
 from transforms.columns.rules import interactions as inter
-from transforms.columns.rules.arrays import distinct
-from transforms.columns.rules.block import Block
 from transforms.columns.rules.counters import Counters
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firings import Firings
@@ -137,9 +135,8 @@ def decide_batch(
     )
     if not len(firings.subscriber):
         return None
-    theirs = Block(rows).of(distinct(firings.subscriber))
     gate = gate_of(book, settings, text_parties(records))
-    return promote(firings, book.rules, theirs, context, gate, book.contacts)[0]
+    return promote(firings, book.rules, rows, context, gate, book.contacts)[0]
 
 
 @dataclass

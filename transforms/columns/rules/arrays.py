@@ -44,18 +44,28 @@ def ascending(values: Ints) -> bool:
     return bool((values[1:] >= values[:-1]).all())
 
 
-def runs(values: Ints) -> tuple[Ints, Ints]:
-    """First positions of the runs of equal neighbours, and per value the number of its run, from 0."""
+def changes(values: Ints) -> Ints:
+    """First positions of the runs of equal neighbours."""
+    return np.flatnonzero(_new(values))
+
+
+def _new(values: Ints) -> Bools:
     new = np.empty(len(values), np.bool_)
     new[:1] = True
     np.not_equal(values[1:], values[:-1], out=new[1:])
+    return new
+
+
+def runs(values: Ints) -> tuple[Ints, Ints]:
+    """First positions of the runs of equal neighbours, and per value the number of its run, from 0."""
+    new = _new(values)
     return np.flatnonzero(new), np.cumsum(new.astype(np.int64)) - 1  # quicker than of truths
 
 
 def distinct(values: Ints) -> Ints:
     """The distinct values, ascending; quicker than by hashing, as NumPy does it."""
     ordered = np.sort(values)
-    return ordered[runs(ordered)[0]]
+    return ordered[changes(ordered)]
 
 
 def sort_packed(values: Ints, order: Ints | None, bound: int) -> tuple[Ints, Ints | None]:

@@ -51,7 +51,7 @@ def promote(
 
     Args:
         firings: of this list of ``rules``, of whole pane ends.
-        rows: all interactions of their subscribers.
+        rows: all interactions of their subscribers, of others, too, if need be.
         context: own regions; counts of interactions no longer kept.
         gate: consent, cap and hours.
         earlier: contacts before these firings.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -112,14 +112,14 @@ def contact_hours(
     hour = hours_in(names, zones.place[order][first][owner], rows.start[mine])
     counts = _counts_before(person, at[order], owner, rows.start[mine], hour)
     if older is not None:
-        counts += older.counts("zone_hours", codes[order])
+        counts = counts + older.counts("zone_hours", codes[order])
     best = np.empty(len(codes), np.int64)
     enough = counts.sum(axis=1) >= MIN_INTERACTIONS
     best[order] = np.where(enough, span_sums(counts).argmax(axis=1), -1)
     return best
 
 
-def _counts_before(person: Ints, at: Ints, owner: Ints, start: Ints, hour: NDArray[np.uint8]) -> Ints:
+def _counts_before(person: Ints, at: Ints, owner: Ints, start: Ints, hour: NDArray[np.uint8]) -> NDArray[Any]:
     """Interactions by hour before each moment, n x 24; both ascend by person and time."""
     if not len(start):
         return np.zeros((len(at), HOURS), np.int64)
@@ -131,8 +131,8 @@ def _counts_before(person: Ints, at: Ints, owner: Ints, start: Ints, hour: NDArr
     ]  # the first moment after each
     known = np.flatnonzero(np.append(person, -1)[following] == owner)
     cells = following[known] * HOURS + hour[known]
-    new = np.bincount(cells, minlength=len(at) * HOURS).reshape(-1, HOURS)
-    total = np.cumsum(new, axis=0)
+    new = np.bincount(cells, minlength=len(at) * HOURS).reshape(-1, HOURS).astype(np.int32)
+    total = np.cumsum(new, axis=0, dtype=np.int32)
     first = np.flatnonzero(np.diff(person, prepend=-1))
     return total - (total - new)[np.repeat(first, np.diff(np.append(first, len(at))))]
 

@@ -16,7 +16,17 @@ from typing import Any, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.columns.rules.arrays import Bools, Ints, ascending, distinct, expand, find, runs, sort_packed
+from transforms.columns.rules.arrays import (
+    Bools,
+    Ints,
+    ascending,
+    changes,
+    distinct,
+    expand,
+    find,
+    runs,
+    sort_packed,
+)
 from transforms.columns.rules.filters import abroad, passing
 from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.people import Context, Older
@@ -129,7 +139,7 @@ class Table:
     def only(self, subscribers: Ints) -> Table:
         """The same numbers with the interactions of subscribers at some positions only, which ascend and may come
         more than once; this table where that would leave most of it."""
-        position = subscribers[runs(subscribers)[0]]
+        position = subscribers[changes(subscribers)]
         first = self.begin[position]
         count = self.begin[position + 1] - first
         if count.sum() > _FEW * len(self.number):
