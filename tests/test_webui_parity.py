@@ -125,11 +125,16 @@ def test_the_webhook_gets_another_secret(world: World) -> None:
 def test_a_secret_that_cannot_be_opened_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"url": "https://example.org/x", "hosts": ["example.org"]}
     call(world, "PUT", "/promotions/webhook", json=body)
+    mail = {"host": "mail.example", "user": "ops", "sender": "a@example.com", "to": "b@example.com"}
+    assert call(world, "PUT", "/alerts", json={**mail, "password": "hush"}).status_code == 200
     monkeypatch.setenv("CALLBEAM_KEY_FILE", "/nowhere/key")
     for answer in (world.get("/promotions/webhook"), world.get("/promotions/deliveries")):
         assert answer.status_code == 200 and "/nowhere/key cannot be read" in answer.text
     refused = call(world, "PUT", "/promotions/webhook", json=body)
     assert refused.status_code == 422 and "secret" in refused.json["error"]["details"]["json"]
+    said = call(world, "PUT", "/alerts", json=mail).json["error"]["details"]["json"]["password"]
+    assert said[0].startswith("the key /nowhere/key cannot be read")
+    assert call(world, "PUT", "/alerts", json={}).status_code == 200, "what needs no secret needs no key"
     assert call(world, "POST", "/promotions/webhook/test").status_code == 400
     assert world.post("/promotions/webhook", {"do": "test"}).status_code == 400
     assert call(world, "DELETE", "/promotions/webhook").status_code == 204

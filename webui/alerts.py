@@ -32,7 +32,7 @@ def alerts() -> ResponseReturnValue:
     try:
         now = set_up(wanted)
     except RequestError as error:
-        return _page(wanted, {error.what: f"Expected {error.expected}."}), 400
+        return _page(wanted, {error.what: said(error)}), 400
     if request.form["do"] == "test":
         _test(now)
     else:
@@ -50,6 +50,11 @@ def set_up(wanted: Alerts) -> Alerts:
     now = load_alerts(store())
     log("alerts set up", "", {**asdict(replace(now, password="")), "password": bool(now.password)})
     return now
+
+
+def said(error: RequestError) -> str:
+    """What is wrong with a field."""
+    return f"Expected {error.expected}." if error.expected else error.todo
 
 
 def tried() -> list[str]:

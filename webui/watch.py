@@ -22,6 +22,8 @@ from webui.pulse import Pulse
 from webui.statebook import StateBook
 
 LOCK: Final = "alerts"
+_STANDBY: Final = 2
+"""How many times as long a process that does not watch waits between looks whether it may."""
 DONE, FAILED, WRONG = 0, 1, 2
 
 
@@ -60,7 +62,7 @@ class Watch:
     def run(self) -> None:
         """Looks again and again until `stop`; then another process may."""
         self._teller.start()
-        while not self._stop.wait(self._every):
+        while not self._stop.wait(self._every if self._lock is not None else _STANDBY * self._every):
             self.step()
         if self._lock is not None:
             self._lock.release()

@@ -118,7 +118,7 @@ def save_alerts(store: Store, alerts: Alerts) -> None:
             alerts = replace(alerts, password=with_password(store, before).password)
         sealed = seal(store, alerts.password, alerts.purpose)
     except NoKey as error:
-        raise OptionError("password", str(error)) from None
+        raise OptionError("password", todo=str(error)) from None
     store.set_control(SETTING, asdict(replace(alerts, password=sealed)))
 
 

@@ -55,7 +55,7 @@ def set_up(body: dict[str, Any]) -> dict[str, Any]:
     try:
         return _shown(alerts.set_up(Alerts(**body)))
     except RequestError as error:
-        raise field_error(error.what, f"Expected {error.expected}.") from None
+        raise field_error(error.what, alerts.said(error)) from None
 
 
 @part.call("POST", "/alerts/test", ADMIN, Tried)
