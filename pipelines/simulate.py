@@ -120,7 +120,7 @@ def read_kept(kept: KeptRecords, files: Sequence[dict[str, Any]]) -> History:
         try:
             table = kept.read(paths)
         except (OSError, pa.ArrowException) as error:
-            raise RunError(f"the kept records of run {kept.run_id} cannot be read: {error}") from error
+            raise RunError(kept.unreadable(error)) from error
         return from_batches([] if table is None else table.to_batches())
 
     shards = list(on_threads(shard, list(by_shard.values())))

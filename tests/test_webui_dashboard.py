@@ -54,6 +54,7 @@ def test_the_numbers_do_not_depend_on_when_one_looks(
     assert hour.of("offered") == offered == hour.before["offered"] and hour.held() == offered // 2
     assert sum(hour.spark) == 24 and set(hour.spark) == {2}
     page = world.get("/dashboard").text
+    assert f"+0% on the {said} before" in page  # of the control group too
     assert f"Offered, last {said}" in page and f"Rules, last {said}" in page and f"steps of {step}" in page
     link = re.search(r'href="([^"]*)" data-href="offered"', page)
     assert link is not None and f"<h2>{offered} promotions," in world.get(html.unescape(link[1])).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +117,13 @@ def test_numbers_of_the_dashboard_open_lists_of_as_many_promotions(tmp_path: Pat
     live = world.get("/dashboard/live").json["links"]
     assert live["offered"] == html.unescape(tiles[0][0])
     world.close()
+
+
+def test_records_that_are_gone_from_the_disk_are_told_of_without_their_place(folder: Path) -> None:
+    made = World(folder, a_run(folder, "gone.db", "--keep_records", "9000d"))
+    shutil.rmtree(folder / "gone.db.records")
+    address = html.unescape(LINK.findall(made.get("/templates/regions").text)[0][0])
+    page = made.get(address).text
+    assert "are gone from the disk" in page and str(folder) not in page
+    desk.close(made.app)
+    made.close()

@@ -131,7 +131,7 @@ class Snapshot:
     sparks: dict[str, str]
     rules: list[dict[str, Any]]
     promotions: list[dict[str, Any]]
-    held: list[tuple[str, int]]  # outcome, how many
+    held: list[tuple[str, int, str]]  # outcome, how many, the change
     any_consent: bool
     span: dict[str, Any]
     lasting: str  # of the last hour, in words
@@ -171,7 +171,7 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         {"offered": spark_points(hour.spark), "rate": spark_points(rate)},
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
-        [(o, hour.of(o)) for o in HELD if hour.of(o)],
+        [(o, hour.of(o), change(hour.of(o), hour.before.get(o, 0), hour.span)) for o in HELD if hour.of(o)],
         able != 0,
         {"run": run["run_id"], "decided_from": hour.since, "decided_until": hour.until},
         long(hour.span),

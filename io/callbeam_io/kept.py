@@ -63,6 +63,12 @@ class KeptRecords:
             )
         return rows
 
+    def unreadable(self, error: Exception) -> str:
+        """What is wrong with records that could not be read, for people."""
+        if isinstance(error, FileNotFoundError):
+            return f"records that run {self.run_id} kept are gone from the disk"
+        return f"the kept records of run {self.run_id} cannot be read: {error}"
+
     def read(self, paths: list[str], columns: list[str] | None = None) -> pa.Table | None:
         """The records of some files, in their order; None for none.
 

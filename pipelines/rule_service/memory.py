@@ -216,7 +216,7 @@ def _read(files: KeptRecords, paths: list[str]) -> tuple[dict[int, str], list[tu
     try:
         table = files.read(paths, _COLUMNS)
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"the kept records of run {files.run_id} cannot be read: {error}") from error
+        raise RunError(files.unreadable(error)) from error
     records = from_batches([] if table is None else table.to_batches())
     shard = shard_of(records.caller, SHARDS)
     rows, order = from_records(records), np.argsort(shard, kind="stable")
