@@ -19,6 +19,7 @@ from transforms.rules.problems import duration_text
 Json = dict[str, Any]
 EXAMPLES: Final = 10
 _ENOUGH: Final = 300_000
+_LOOKED_AT: Final = 50_000
 _DAY: Final = 86_400
 
 
@@ -43,9 +44,9 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
     """A count as JSON values; of a part of the subscribers it is scaled up to all."""
     share = found.people / max(case.kept.subscribers, 1)
     outcome = _sold_out(case, found, share)
-    rows = np.flatnonzero(found.decided_at > case.since)
-    by_outcome = np.bincount(outcome[rows], minlength=len(OUTCOMES))
-    offered = rows[outcome[rows] == OFFERED]
+    recent = found.decided_at > case.since
+    rows, offered = np.flatnonzero(recent), np.flatnonzero(recent & (outcome == OFFERED))
+    by_outcome = [int((recent & (outcome == number)).sum()) for number in range(len(OUTCOMES))]
 
     def scaled(count: float) -> int:
         return round(count / share) if share else 0
@@ -59,7 +60,7 @@ def told(case: Case, found: Tally, *, exact: bool) -> Json:
         "qualify_now": scaled(len(found.now)),
         "funnel": {
             "matched": scaled(len(rows)),
-            **{name: scaled(count) for name, count in zip(OUTCOMES, by_outcome.tolist(), strict=True)},
+            **{name: scaled(count) for name, count in zip(OUTCOMES, by_outcome, strict=True)},
         },
         "per_day": [
             {"day": day, "firings": scaled(firings), "offered": scaled(some)}
@@ -123,9 +124,11 @@ def _per_day(case: Case, fired: Ints, offered: Ints) -> list[tuple[str, int, int
 
 
 def _examples(case: Case, found: Tally, rows: Ints, outcome: NDArray[np.uint8]) -> list[Json]:
-    """Some firings, spread evenly over time."""
-    places = np.unique(np.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).round().astype(np.int64))
-    chosen = rows[np.argpartition(found.decided_at[rows], places)[places]] if len(rows) else rows
+    """Some firings, spread evenly over time; of very many, some are looked at."""
+    some = rows[:: len(rows) // _LOOKED_AT + 1]
+    ordered = some[np.argsort(found.decided_at[some], kind="stable")]
+    places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).round().astype(np.int64)
+    chosen = ordered[np.unique(places)]
     texts = case.texts(found.subscriber[chosen])
     fired = zip(found.subscriber[chosen].tolist(), found.decided_at[chosen].tolist(), strict=True)
     setting = case.others.setting
