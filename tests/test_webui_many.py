@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stores import ENGINES, fresh_url
 from webui_world import PEOPLE, World, number, seed_batch, seed_stream, subscriber
 
-from callbeam_io.store import web_consent
+from callbeam_io.store import utc_text, web_consent
 from callbeam_io.store.standing import STANDINGS, Standing
 from callbeam_io.store.web_indexes import index_name, index_people, is_indexed
 from callbeam_io.store.web_people import People
@@ -137,6 +137,12 @@ def test_columns_say_no_more_than_they_know(world: World) -> None:
     web_consent.record_consent(world.store, number(112), EARLY, True, "x")
     assert people(AT).as_of is None and people(AT).count() == before + 2
     assert People(world.store, run_id, {}, False, held).as_of, "lists that do not ask for it stay quick"
+
+
+def test_columns_of_a_run_that_has_ended_since_are_not_its_results(world: World) -> None:
+    held = read_columns(world.store, str(world.store.newest_run()), AT)
+    assert crowd._holds(held, {"finished_at": None}) and crowd._holds(held, {"finished_at": AT})
+    assert not crowd._holds(held, {"finished_at": utc_text()})
 
 
 @given(st.lists(st.integers(-5, 5) | st.integers(-(2**62), 2**62)))

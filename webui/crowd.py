@@ -12,6 +12,7 @@ from callbeam_io.store.standing import Standing
 from callbeam_io.store.store import Store
 from callbeam_io.store.web_people import People
 from callbeam_io.store.web_people_columns import PeopleColumns, read_columns
+from webui import words
 from webui.moments import contact_time
 from webui.preparation import MANY
 from webui.services import cached, services, store
@@ -40,10 +41,15 @@ def _columns(run_id: str) -> PeopleColumns | None:
     run = cached(("run", run_id), 2, lambda: web_queries.run_row(store(), run_id))
     read = partial(_read, store(), run_id, contact_time(run))
     found = services().crowds.soon(run_id, _FRESH, read, wait=0)
-    done = run is not None and run["finished_at"] is not None
-    if not found or not (done or time.time() - found[0].at < OLDEST):
-        return None
-    return found[0]
+    return found[0] if found and _holds(found[0], run) else None
+
+
+def _holds(columns: PeopleColumns, run: Mapping[str, Any] | None) -> bool:
+    """Whether they are those of a run as it ended, or as it was not long ago."""
+    ended = None if run is None else words.moment(run["finished_at"])
+    if ended is not None:
+        return columns.at > ended.timestamp() + 1  # the store's times are whole seconds
+    return time.time() - columns.at < OLDEST
 
 
 def _read(opened: Store, run_id: str, at: str) -> list[PeopleColumns]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -45,7 +45,7 @@ class PeopleColumns:
     frame: pl.DataFrame
     places: Mapping[str, _Places]
     standing: Standings
-    at: float = field(default_factory=time.time)
+    at: float
 
     def serves(self, where: Mapping[str, Condition], names: Iterable[str] = ()) -> bool:
         """Whether these conditions can be asked here, and these columns are here."""
@@ -116,13 +116,15 @@ def read_columns(store: StoreBase, run_id: str, at: str) -> PeopleColumns:
         run_id: of the run.
         at: the moment for which the column ``standing`` says whether people may be contacted.
     """
+    begun = time.time()
     statement = select(*(_PEOPLE.c[name] for name in _NAMES)).where(_PEOPLE.c.run_id == run_id)
     with store.reading() as connection:
         rows = arrow.read(connection, _PEOPLE, statement, _NAMES)
     people = _small(pl.DataFrame(pl.from_arrow(rows)).sort("subscriber"))
     standing = read_standings(store, at)
     frame = people.with_columns(standing.of(people["subscriber"]).alias(STANDING))
-    return PeopleColumns(frame, {name: _ascending(frame[name]) for name in _SORTED}, standing.forget())
+    places = {name: _ascending(frame[name]) for name in _SORTED}
+    return PeopleColumns(frame, places, standing.forget(), begun)
 
 
 def _small(rows: pl.DataFrame) -> pl.DataFrame:
