@@ -12,7 +12,7 @@ from callbeam_io.kept import KeptRecords, folder_of
 from callbeam_io.sink import WriteResults
 from callbeam_io.sources.local_read import LocalRead
 from pipelines.config import RunConfig
-from pipelines.engines import IN_PROCESS, LOCAL_STREAMING
+from pipelines.engines import LOCAL_STREAMING
 from pipelines.keeping import KeepRecords
 from pipelines.rulebook import BookSpec
 from transforms.cleaning import CleanRecords, Loader
@@ -66,11 +66,7 @@ def build(
         keep = KeepRecords(kept, int(time.time()) - config.keep_records)
         results = (results, records | "Keep" >> keep) | "ResultsAndFiles" >> beam.Flatten()
     if book is not None:
-        wait = config.runner not in (
-            "DirectRunner",
-            *IN_PROCESS,
-        )  # there the sink waits for all that is written
-        decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer, wait)
+        decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer, sink.wait)
         results = (results, records | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
     return results | "Write" >> sink
 

@@ -22,6 +22,7 @@ from callbeam_io.sources.files import FileSource
 from callbeam_io.store import Store
 from pipelines import graph
 from pipelines.deliveries import queue_batch
+from pipelines.engines import IN_PROCESS
 from pipelines.kept_plans import keep_plans
 from pipelines.orphans import guard_children
 from pipelines.preflight import Prepared, PreparedLive, prepare
@@ -91,10 +92,13 @@ def run_pipeline(prepared: Prepared, run_id: str) -> None:
     with Progress(tally, prepared.inputs.bytes if prepared.engine.in_process else 0, beat):
         pipeline = beam.Pipeline(options=PipelineOptions(list(prepared.engine.args)))
         source = FileSource(tuple(prepared.inputs.blocks))
-        graph.build(pipeline, config, run_id, source, WriteResults(config.output, run_id), prepared.book)
+        sink = WriteResults(config.output, run_id, wait=prepared.engine.runner not in IN_PROCESS)
+        graph.build(pipeline, config, run_id, source, sink, prepared.book)
         result = pipeline.run()
         guard_children(prepared.engine.runner)
         result.wait_until_finish()
+        if not sink.wait:
+            sink.writer.flush()
 
 
 def _heartbeat(store: Store, run_id: str):  # type: ignore[no-untyped-def]
