@@ -124,8 +124,9 @@ def figures(rule_id: str) -> ResponseReturnValue:
 
 
 def _parts(run: dict[str, Any], row: dict[str, Any]) -> dict[str, str]:
-    shown = {"row": row, "run": run, "outcomes": OUTCOMES, **_changing(run, row["rule_id"])}
-    return {name: render_template(f"_rule_{name}.html", **shown) for name in ("now", "newest")}
+    shown = {"row": row, "run": run, "outcomes": OUTCOMES, "activations": _activations(row["rule_id"])}
+    shown |= _changing(run, row["rule_id"])
+    return {name: render_template(f"_rule_{name}.html", **shown) for name in ("now", "newest", "times")}
 
 
 @bp.get("/rules/<rule:rule_id>.json")

@@ -172,7 +172,7 @@ def _snapshot(run: Mapping[str, Any]) -> Snapshot:
         _rules(hour),
         described(web_promotions.newest(store(), run["run_id"], {}, NEWEST), run),
         [(o, hour.of(o), change(hour.of(o), hour.before.get(o, 0), hour.span)) for o in HELD if hour.of(o)],
-        able != 0,
+        able != 0 or not people,
         {"run": run["run_id"], "decided_from": hour.since, "decided_until": hour.until},
         long(hour.span),
         long(hour.step),
@@ -194,6 +194,8 @@ def _rate_now(run: Mapping[str, Any]) -> str:
 
 
 def _reach_said(contactable: int | None, people: int | None) -> str:
+    if people == 0:
+        return "no subscribers yet"
     if contactable == 0:
         return "nobody may be contacted yet"
     if contactable is None or people is None:
