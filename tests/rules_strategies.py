@@ -194,8 +194,9 @@ def activations(draw):
 
 @st.composite
 def splits(draw):
-    """Where calls begin and end, from before everything to past the last record."""
-    inner = draw(st.lists(st.integers(0, PANES + 12), max_size=4, unique=True))
+    """Where calls begin and end, from before everything to past the last record; sometimes at every pane end."""
+    few = st.lists(st.integers(0, PANES + 12), max_size=4, unique=True)
+    inner = draw(few | few | st.just(list(range(PANES + 13))))
     return [BEGIN - 2 * PANE, *(BEGIN + k * PANE for k in sorted(inner)), BEGIN + (PANES + 14) * PANE]
 
 

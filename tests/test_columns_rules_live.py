@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import rules_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
-from rules_strategies import CONTEXT, PANE, TYPES, WORLD, interactions_of, worlds
+from rules_oracle import Activation, Record
+from rules_strategies import BEGIN, CONTEXT, PANE, TYPES, WORLD, interactions_of, worlds
 from test_columns_rules_evaluate import active, budget, rows
 
 from transforms.columns.rules import history as histories
@@ -52,3 +54,22 @@ def test_a_stream_equals_the_oracle(world, dropping, saving, keeping, small):
     finally:
         histories._SMALL = before
     assert found == oracle.firings(WORLD, activations, records, calls)
+
+
+@pytest.mark.parametrize("repeat", ["never", "on_reentry", "always"])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_who_is_left_out_at_the_start_fires_once_they_have_come_back(repeat: str, step: int) -> None:
+    """The condition stops holding as an interaction leaves its window, and holds again twenty panes later."""
+    condition = {"field": "interactions", "operator": ">=", "value": 1, "window": "1h"}
+    rule = {"name": "Rule", "start": "entering", "offer": {"code": "X"}}
+    rule |= {"when": {"combinator": "and", "rules": [condition]}}
+    rule |= {"limits": {"repeat": repeat, "cooldown": "1h"}}
+    on = [Activation(rule, 1, BEGIN + 4 * PANE)]
+    calls = [BEGIN + k * PANE for k in range(0, 41, step)]
+    records = [
+        Record(100, start, 1, "Bank", "US", "VOICE", "ANSWERED", 9, 1, 30, 0, (start - BEGIN) // PANE // step)
+        for start in (BEGIN + 10, BEGIN + 20 * PANE + 10)
+    ]
+    found = stream(on, records, calls)
+    assert found == oracle.firings(WORLD, on, records, calls)
+    assert bool(found) == (repeat != "never")

@@ -156,14 +156,20 @@ class Changes:
         """The codes of those of the touched for whom the counters and the limits let the rule fire.
 
         One that fires when its condition comes to hold has to be able to be false before, but for those
-        with a first or a late record.
+        with a first or a late record. Of those whom a rule that fires ``always`` bars, besides, the ones for whom
+        it can stop holding.
         """
         rule = turn.active.rule
         at = np.flatnonzero(touched)
         bound = node_bound(rule.when, "when", leaves, step, at)
         may = bound.true & (bound.false | fresh[at]) if rule.limits.repeat == "on_reentry" else bound.true
-        codes = step.codes[at[may]]
-        return codes[ready(rule.limits, memory.of(rule.rule_id), codes, self._upto)]
+        codes, old = step.codes[at[may]], memory.of(rule.rule_id)
+        codes = codes[ready(rule.limits, old, codes, self._upto)]
+        if rule.limits.repeat != "always" or not old.barred.any():
+            return codes
+        at = np.flatnonzero(_among(step.codes, old.codes[old.barred]))
+        stops = node_bound(rule.when, "when", leaves, step, at).false | fresh[at]
+        return _union([codes, step.codes[at[stops]]])
 
 
 def _among(codes: Ints, some: Ints) -> Bools:
