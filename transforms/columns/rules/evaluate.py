@@ -81,8 +81,7 @@ def evaluate(
         return gather([]), memory
     leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
     widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
-    look = min(turn.look for turn in turns)
-    table = build(interactions, context, pane, look, upto // pane, widest)
+    table = build(interactions, context, pane, min(turn.look for turn in turns), upto // pane, widest)
     scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
     found, memory = _decide_all(turns, leaves, scene, memory, only or {})
     return gather(found), memory

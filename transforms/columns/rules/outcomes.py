@@ -142,12 +142,8 @@ def decide(
     outcome[~given] = NO_CONSENT
     rows = np.flatnonzero(given)
     if cap is not None:
-        rank = np.argsort(
-            sorted(range(len(rules)), key=lambda k: (rules[k].rule.priority, rules[k].rule.rule_id))
-        )
-        rows = rows[
-            np.lexsort((rank[firings.rule[rows]], firings.decided_at[rows], firings.subscriber[rows]))
-        ]
+        turn = _turns(rules)[firings.rule[rows]]
+        rows = rows[np.lexsort((turn, firings.decided_at[rows], firings.subscriber[rows]))]
         capped = _over_cap(firings.subscriber[rows], firings.decided_at[rows], cap, earlier)
         outcome[rows[capped]] = CAPPED
         rows = rows[~capped]
@@ -157,6 +153,12 @@ def decide(
     codes = np.concatenate([earlier.codes, firings.subscriber[rows]])
     at = np.concatenate([earlier.at, firings.decided_at[rows]])
     return outcome, Contacts(codes, at).since(int(firings.decided_at.max()) - cap.window)
+
+
+def _turns(rules: Sequence[ActiveRule]) -> Ints:
+    """The place of each rule among those that fire at one moment: by priority, then rule_id."""
+    order = sorted(range(len(rules)), key=lambda k: (rules[k].rule.priority, rules[k].rule.rule_id))
+    return np.argsort(order)
 
 
 def _over_cap(codes: Ints, at: Ints, cap: Cap, earlier: Contacts) -> Bools:
