@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints
-from transforms.columns.rules.counters import Step, window_of
+from transforms.columns.rules.counters import Step
+from transforms.columns.rules.counting import window_of
 from transforms.columns.rules.plan import Leaf, Ranges
 from transforms.columns.rules.tree import cost
 from transforms.rules.language import Condition, Group

@@ -16,12 +16,12 @@ import numpy as np
 
 from transforms.columns.rules.arrays import Bools, Ints, distinct, find
 from transforms.columns.rules.bounds import node_bound
-from transforms.columns.rules.counters import Counters, Step, window_of
+from transforms.columns.rules.counters import Call, Counters, Step
+from transforms.columns.rules.counting import window_of
 from transforms.columns.rules.evaluate import evaluate
 from transforms.columns.rules.firing import ready
 from transforms.columns.rules.firings import Firings
 from transforms.columns.rules.history import EARLIEST, History
-from transforms.columns.rules.interactions import Interactions
 from transforms.columns.rules.memory import NEVER, Memory
 from transforms.columns.rules.people import Context
 from transforms.columns.rules.plan import Leaf, leaves_of
@@ -56,7 +56,7 @@ def decide_live(
     after = _first(history, upto, pane) if history.decided is None else history.decided
     context = replace(context, people=history.people)
     turns = turns_of(rules, memory, after, upto, pane)
-    changes = Changes(history, context, counters or Counters(), after, upto, pane)
+    changes = Changes(Call(history, context, after, upto, pane), counters or Counters())
     only = changes.only([turn for turn in turns if not turn.begins], memory)
     if len(only) < len(turns):
         rows, late = history.everything()
@@ -91,14 +91,11 @@ def _since(turns: Sequence[Turn], context: Context, after: int, pane: int) -> in
 class Changes:
     """The subscribers for whom something changes at the pane ends ``after < t <= upto``."""
 
-    def __init__(
-        self, history: History, context: Context, counters: Counters, after: int, upto: int, pane: int
-    ) -> None:
-        self._history, self._context, self._counters = history, context, counters
-        self._after, self._upto, self._pane = after, upto, pane
+    def __init__(self, call: Call, counters: Counters) -> None:
+        self._call, self._counters = call, counters
 
     def only(self, turns: Sequence[Turn], memory: Memory) -> dict[int, Ints]:
-        """Per position of a rule the ascending codes of those for whom it may fire; the counters go on to ``upto``.
+        """Per position of a rule the ascending codes of those for whom it may fire; the counters go on to its end.
 
         Args:
             turns: of rules that had begun before.
@@ -106,15 +103,12 @@ class Changes:
         """
         if not turns:
             return {}
-        leaves = {t.position: leaves_of(t.active.rule, self._context.words, self._pane) for t in turns}
-        self._counters.stand(
-            {w for of_rule in leaves.values() for leaf in of_rule.values() if (w := window_of(leaf))},
-            self._history,
-            self._context,
-            self._pane,
-        )
-        late, cooled = self._history.late().caller, self._cooled(turns, memory)
-        step = self._step(np.concatenate([late, *cooled.values()]))
+        call = self._call
+        leaves = {t.position: leaves_of(t.active.rule, call.context.words, call.pane) for t in turns}
+        windows = {window_of(leaf) for of_rule in leaves.values() for leaf in of_rule.values()}
+        self._counters.stand([window for window in windows if window], call)
+        late, cooled = call.history.late().caller, self._cooled(turns, memory)
+        step = Step(self._counters, call, np.concatenate([late, *cooled.values()]))
         fresh = step.new | _among(step.codes, late)
         found = {}
         for turn in turns:
@@ -122,26 +116,17 @@ class Changes:
             if turn.position in cooled:
                 touched |= _among(step.codes, cooled[turn.position])
             found[turn.position] = self._may_fire(turn, leaves[turn.position], step, touched, fresh, memory)
-        step.finish(self._upto)
+        step.finish()
         return found
-
-    def _step(self, others: Ints) -> Step:
-        leaving = {panes: self._passing(panes) for panes in {w.panes for w in self._counters.kept}}
-        return Step(self._counters, self._passing(0), leaving, others, self._context)
-
-    def _passing(self, panes: int) -> Interactions:
-        """The interactions that leave windows of so many panes in this call; of 0 panes: that enter any."""
-        first, end = ((t // self._pane - panes) * self._pane for t in (self._after, self._upto))
-        return self._history.starting(first, end)
 
     def _cooled(self, turns: Sequence[Turn], memory: Memory) -> dict[int, Ints]:
         """Per position of a rule that fires ``always`` the subscribers whose cooldown ends in this call."""
-        found = {}
+        found, call = {}, self._call
         for turn in turns:
             limits, old = turn.active.rule.limits, memory.of(turn.active.rule.rule_id)
-            over = np.where(old.last == NEVER, self._after, old.last + limits.cooldown)
+            over = np.where(old.last == NEVER, call.after, old.last + limits.cooldown)
             if limits.repeat == "always":
-                found[turn.position] = old.codes[(over > self._after) & (over <= self._upto)]
+                found[turn.position] = old.codes[(over > call.after) & (over <= call.upto)]
         return found
 
     def _may_fire(
@@ -164,7 +149,7 @@ class Changes:
         bound = node_bound(rule.when, "when", leaves, step, at)
         may = bound.true & (bound.false | fresh[at]) if rule.limits.repeat == "on_reentry" else bound.true
         codes, old = step.codes[at[may]], memory.of(rule.rule_id)
-        codes = codes[ready(rule.limits, old, codes, self._upto)]
+        codes = codes[ready(rule.limits, old, codes, self._call.upto)]
         if rule.limits.repeat != "always" or not old.barred.any():
             return codes
         at = np.flatnonzero(_among(step.codes, old.codes[old.barred]))
