@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
+import polars as pl
 import pytest
-from webui_world import World, add_sample, seed_promotions, seed_stream
+from webui_world import World, add_sample, seed_promotions, seed_stream, tables, window
 
 from callbeam_io.store import utc_text
 from callbeam_io.workload.control import StoreSettings
@@ -51,6 +52,23 @@ def test_the_page_says_what_it_would_generate_for(world: World) -> None:
     time.sleep(1.1)
     page = world.get("/generator").text
     assert "Start one from here" in page and "Records come in already" in page
+
+
+def test_types_of_the_run_can_be_favoured(world: World) -> None:
+    wanted = {"do": "update", "type_weights": "Insurance=3", "favoured_type": "Insurance"}
+    assert world.post("/generator", wanted).status_code == 400
+    run_id = seed_stream(world.store)
+    row = {
+        **tables([window()])["business_types"].to_dicts()[0],
+        "business_type": "Insurance",
+        "tag": "Business",
+    }
+    world.store.writer().write(run_id, {"business_types": pl.DataFrame([row])})
+    time.sleep(1.1)  # the pulse looks once a second
+    assert "<option>Insurance</option>" in world.get("/generator").text
+    assert world.post("/generator", wanted).status_code == 302
+    found = StoreSettings(world.url)() or {}
+    assert live_settings(found, [("Insurance", "Business"), ("Private", "Private")]).workload.type_weights
 
 
 def test_there_is_a_knob_for_every_setting_but_files() -> None:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from callbeam_io.store import web_accounts
-from callbeam_io.store.web_queries import RequestError
+from callbeam_io.store.web_queries import BUSINESS_TYPES, RequestError, tags_of_types
 from webui import traffic, words
 from webui.analyses import news
 from webui.figures.lines import lines
@@ -20,7 +20,7 @@ from webui.layout import NavItem
 from webui.moments import is_live
 from webui.promotions import rule_names
 from webui.roles import ADMIN, log, required
-from webui.services import jobs, services, store
+from webui.services import cached, jobs, services, store
 
 bp = Blueprint("generator", __name__)
 NAV = [NavItem("Operate", "Workload generator", "sliders", "generator.generator", ADMIN, place=30)]
@@ -56,7 +56,7 @@ def generator() -> ResponseReturnValue:
         wanted = {n: v for n, v in given.items() if v} | {n: now[n] for n in ("paused",) if n in now}
     else:
         abort(400)
-    wrong = problem(wanted)
+    wrong = problem(wanted, known_types())
     if wrong is not None:
         return _page(wanted, wrong), 400
     if change(wanted):
@@ -122,6 +122,14 @@ def stop() -> bool:
     return True
 
 
+def known_types() -> list[tuple[str, str]]:
+    """The business types that a generator may know, with their tags: the usual ones and those of the newest run."""
+    run, opened = services().pulse.run(), store()
+    if run is None:
+        return list(BUSINESS_TYPES)
+    return list(cached(("types", run["run_id"]), 30, lambda: tags_of_types(opened, run["run_id"])).items())
+
+
 def settings() -> dict[str, str]:
     """What the pages have set so far."""
     found = store().control(CONTROL)
@@ -139,7 +147,7 @@ def change(wanted: dict[str, str]) -> bool:
 
 
 def _page(values: dict[str, str], wrong: tuple[str, str] | None = None) -> str:
-    found = knobs()
+    found = knobs(known_types())
     groups: dict[str, list[Knob]] = {}
     for knob in found:
         if knob.name not in PLAIN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,8 @@ PLAIN: Final = (
     "time_of_day",
 )
 """Those that stand open; the others are folded away."""
+Types = Sequence[tuple[str, str]]
+"""Business types with their tags, in order."""
 _HIDDEN: Final = ("business_types", "paused")
 """Not for a page: files of the generator's machine, and what has buttons of its own."""
 
@@ -72,15 +74,15 @@ PRESETS: Final = {
 }
 
 
-def knobs() -> list[Knob]:
-    """All of them: the plain ones first, the others by group."""
+def knobs(types: Types = BUSINESS_TYPES) -> list[Knob]:
+    """All of them: the plain ones first, the others by group; ``types``: the business types that there are."""
     found = [Knob(n, _label(n), h, (), "", "live") for n, h in LIVE.items() if n not in _HIDDEN]
     for field in dataclasses.fields(WorkloadSettings):
         about = field.metadata
         if field.name not in _HIDDEN:
             choices = tuple(about.get("choices") or ())
             if field.name == "favoured_type":
-                choices = tuple(name for name, _ in BUSINESS_TYPES)
+                choices = tuple(name for name, _ in types)
             shown = str(about.get("shown") or _plain(field.default))
             help_text = str(about["help"]).replace("%%", "%")
             found.append(Knob(field.name, _label(field.name), help_text, choices, shown, about["group"]))
@@ -96,10 +98,10 @@ def _plain(value: object) -> str:
     return "-".join(str(v) for v in value) if isinstance(value, tuple) else str(value)
 
 
-def problem(values: Mapping[str, str]) -> tuple[str, str] | None:
+def problem(values: Mapping[str, str], types: Types = BUSINESS_TYPES) -> tuple[str, str] | None:
     """The setting that cannot be, and what is wrong with it; None: all is well."""
     try:
-        live_settings(values)
+        live_settings(values, types)
     except RequestError as error:
         name = next(iter(error.what.removeprefix("--").split()), "")
         return name, f"Enter {error.expected}." if error.expected else str(error)

@@ -40,7 +40,7 @@ def settings() -> dict[str, Any]:
 @part.call("PUT", "/generator", ADMIN, Settings, body=Settings)
 def change(body: dict[str, Any]) -> dict[str, Any]:
     """Sets the knobs: a running generator takes them over within two seconds."""
-    wrong = knobs.problem(body["values"])
+    wrong = knobs.problem(body["values"], generator.known_types())
     if wrong is not None:
         raise field_error(*wrong)
     generator.change(body["values"])
@@ -50,7 +50,7 @@ def change(body: dict[str, Any]) -> dict[str, Any]:
 @part.call("GET", "/generator/knobs", ADMIN, Knobs)
 def described() -> dict[str, Any]:
     """The knobs that there are."""
-    return {"rows": knobs.knobs()}
+    return {"rows": knobs.knobs(generator.known_types())}
 
 
 @part.call("GET", "/generator/presets", ADMIN, Presets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -47,8 +47,10 @@ class LiveSettings:
     on_clock: bool
 
 
-def live_settings(texts: Texts) -> LiveSettings:
+def live_settings(texts: Texts, types: Sequence[tuple[str, str]] = ()) -> LiveSettings:
     """Settings from texts or numbers by name; those of value None count as not given.
+
+    ``types`` are as of `settings_from`.
 
     Raises:
         OptionError: a name that is no setting, a value that cannot be.
@@ -59,7 +61,7 @@ def live_settings(texts: Texts) -> LiveSettings:
     paused = given.pop("paused", "false").lower()
     if paused not in ("true", "false"):
         raise OptionError(f"--paused {paused}", "true or false")
-    workload = settings_from(given)
+    workload = settings_from(given, types)
     if rate is not None:
         workload = _at_rate(workload, _number(rate, "rate", 10_000_000) / speed)
     return LiveSettings(workload, speed, paused == "true", speed == 1 and "start" not in given)

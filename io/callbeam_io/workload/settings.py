@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -161,14 +161,18 @@ class WorkloadSettings:
         return int.from_bytes(digest[:8], "big")
 
 
-def settings_from(texts: Mapping[str, str]) -> WorkloadSettings:
+def settings_from(texts: Mapping[str, str], types: Sequence[tuple[str, str]] = ()) -> WorkloadSettings:
     """Validated settings from texts by name (``{"people": "500", "calls_per_person": "10-50"}``).
+
+    Args:
+        texts: the settings.
+        types: the business types with their tags where the texts name no file of them; none: the usual ones.
 
     Raises:
         OptionError: a name that is no setting, a text that cannot be read, a value that cannot be.
     """
     fields = {f.name: f for f in dataclasses.fields(WorkloadSettings)}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"business_types": tuple(types)} if types else {}
     for name, text in texts.items():
         if name not in fields:
             raise OptionError(f"--{name}", f"one of {', '.join(fields)}")
