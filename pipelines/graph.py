@@ -17,13 +17,14 @@ from pipelines.keeping import KeepRecords
 from pipelines.rulebook import BookSpec
 from transforms.cleaning import CleanRecords, Loader
 from transforms.decide import DecidePromotions
+from transforms.hours import group_shards
 from transforms.live import AnalyseLive
 from transforms.live_collect import CountWritten
 from transforms.live_local import AnalyseHere
 from transforms.live_settings import LiveSettings
 from transforms.packets import Packet
 from transforms.schema import SHARDS
-from transforms.shards import AnalyseShards
+from transforms.shards import AnalyseGroups
 
 
 class Source(Loader, Protocol):
@@ -60,14 +61,15 @@ def build(
         shards=SHARDS,
         max_bad_ratio=config.max_bad_ratio,
     )
-    results = records | "Analyse" >> AnalyseShards(config.plan, config.reference, sink.writer)
+    groups = group_shards(records)
+    results = groups | "Analyse" >> AnalyseGroups(config.plan, config.reference, sink.writer)
     if config.keep_records:
         kept = KeptRecords(folder_of(config.output), run_id)
         keep = KeepRecords(kept, int(time.time()) - config.keep_records)
         results = (results, records | "Keep" >> keep) | "ResultsAndFiles" >> beam.Flatten()
     if book is not None:
         decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer, sink.wait)
-        results = (results, records | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
+        results = (results, groups | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
     return results | "Write" >> sink
 
 

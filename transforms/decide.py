@@ -22,14 +22,13 @@ from transforms.packets import Packet
 from transforms.shards import Writer
 from transforms.threads import ThreadedDoFn
 
-_MICROS = 1_000_000
-_ROWS = 1 << 17  # promotions that are worth being put in order together
+_ROWS = 1 << 16  # promotions that are worth being put in order together
 _SETTLED = "settled"  # a table of promotions that nothing changes any more
 
 
 @dataclass
 class DecidePromotions(beam.PTransform):
-    """``(shard, Packet)`` of cleaned records -> one packet with the run's promotions.
+    """Records grouped by shard (`transforms.hours.group_shards`) -> one packet with the run's promotions.
 
     Attributes:
         book: gives the rules and consents; called on the worker, must cache.
@@ -47,36 +46,20 @@ class DecidePromotions(beam.PTransform):
     writer: Writer | None = None
     wait: bool = True
 
-    def expand(self, pcoll: beam.PCollection[tuple[int, Packet]]) -> beam.PCollection[Packet]:
-        """Find the end of the input, decide by shard, count what is given away."""
-        greatest = (
-            pcoll
-            | "LastStart" >> beam.Map(last_start).with_output_types(int)
-            | "EndOfInput" >> beam.CombineGlobally(latest)
-        )
+    def expand(
+        self, pcolls: tuple[beam.PCollection[tuple[int, Iterable[Packet]]], beam.PCollection[Packet]]
+    ) -> beam.PCollection[Packet]:
+        """Decide by shard, count what is given away."""
+        groups, everybody = pcolls
         return (
-            pcoll
-            | "GroupByShard" >> beam.GroupByKey()
+            groups
             | "DecideShard"
             >> beam.ParDo(
                 _DecideFn(self.book, self.settings, self.reference, self.writer, self.wait),
-                beam.pvalue.AsSingleton(greatest),
+                beam.pvalue.AsSingleton(everybody),
             ).with_output_types(Packet)
             | "Gather" >> beam.CombineGlobally(_GatherFn(self.book)).with_output_types(Packet)
         )
-
-
-def last_start(element: tuple[int, Packet]) -> int:
-    """Second of the last record of a packet; the least one where there is none."""
-    records = element[1].tables.get("records")
-    if records is None or not records.num_rows:
-        return -(1 << 62)
-    return int(records.column("start").to_numpy().max()) // _MICROS
-
-
-def latest(seconds: Iterable[int]) -> int:
-    """The greatest of some seconds."""
-    return max(seconds, default=-(1 << 62))
 
 
 class _DecideFn(ThreadedDoFn):
@@ -91,11 +74,12 @@ class _DecideFn(ThreadedDoFn):
         self._book, self._settings, self._reference = book, settings, reference
         self._writer, self._wait = writer, wait
 
-    def work(self, element: tuple[int, Iterable[Packet]], side: int) -> Iterator[Packet]:
-        """A shard's packets, and the second of the last record of the whole input."""
-        book = self._book()
-        records = distinct_records(records_of(in_order(element[1]))).records
-        rows = decide_batch(records, side, book, self._settings, self._reference().types)
+    def work(self, element: tuple[int, Iterable[Packet]], side: Packet) -> Iterator[Packet]:
+        """A shard's packets, and what is known of the whole input."""
+        book, records = self._book(), records_of(in_order(element[1]))
+        if side.header["duplicates"]:
+            records = distinct_records(records).records
+        rows = decide_batch(records, side.header["last"], book, self._settings, self._reference().types)
         if rows is None:
             return
         if self._writer is not None:

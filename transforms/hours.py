@@ -1,4 +1,4 @@
-"""Everybody's hours over all shards: a light pass before the one that fills the tables."""
+"""Everybody's hours over all shards: a light pass before those that look at each shard by itself."""
 
 from __future__ import annotations
 
@@ -16,15 +16,25 @@ from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
 
 _NEEDED = ("caller", "id_hash", "start", "offset")
+_BEFORE_ALL = -(1 << 62)
 
 
 class CountHours(beam.PTransform):
-    """``(shard, packets of records)`` -> one packet: interactions by hour, and the number of duplicates."""
+    """``(shard, packets of records)`` -> one packet: interactions by hour, and in its header the number of
+    ``duplicates`` and the second of the last record, ``last``."""
 
     def expand(self, pcoll: beam.PCollection[tuple[int, Iterable[Packet]]]) -> beam.PCollection[Packet]:
         """By shard, then the sum."""
         hours = pcoll | "CountByShard" >> beam.ParDo(_HoursFn()).with_output_types(Packet)
         return hours | "AddUp" >> beam.CombineGlobally(_SumHours()).with_output_types(Packet)
+
+
+def group_shards(
+    pcoll: beam.PCollection[tuple[int, Packet]],
+) -> tuple[beam.PCollection[tuple[int, Iterable[Packet]]], beam.PCollection[Packet]]:
+    """``(shard, Packet)`` -> all packets of each shard, and what `CountHours` tells of all shards."""
+    groups = pcoll | "GroupByShard" >> beam.GroupByKey()
+    return groups, groups | "CountHours" >> CountHours()
 
 
 def hours_of(packet: Packet) -> NDArray[np.int64]:
@@ -49,12 +59,13 @@ def _batches(packets: Iterable[Packet]) -> list[pa.RecordBatch]:
 
 class _HoursFn(ThreadedDoFn):
     def work(self, element: tuple[int, Iterable[Packet]], side: None) -> Iterator[Packet]:
-        yield _packed(*distinct_hours(from_batches(_batches(in_order(element[1])), _NEEDED)))
+        records = from_batches(_batches(in_order(element[1])), _NEEDED)
+        yield _packed(*distinct_hours(records), records.last_second if len(records) else _BEFORE_ALL)
 
 
 class _SumHours(beam.CombineFn):
     def create_accumulator(self) -> Packet:
-        return _packed(np.zeros(HOURS, np.int64), 0)
+        return _packed(np.zeros(HOURS, np.int64), 0, _BEFORE_ALL)
 
     def add_input(self, mutable_accumulator: Packet, element: Packet) -> Packet:
         return self.merge_accumulators([mutable_accumulator, element])
@@ -62,11 +73,12 @@ class _SumHours(beam.CombineFn):
     def merge_accumulators(self, accumulators: Iterable[Packet]) -> Packet:
         parts = list(accumulators)
         hours = np.sum([hours_of(p) for p in parts], axis=0)
-        return _packed(hours, sum(p.header["duplicates"] for p in parts))
+        duplicates = sum(p.header["duplicates"] for p in parts)
+        return _packed(hours, duplicates, max(p.header["last"] for p in parts))
 
     def extract_output(self, accumulator: Packet) -> Packet:
         return accumulator
 
 
-def _packed(hours: NDArray[np.int64], duplicates: int) -> Packet:
-    return Packet({"duplicates": duplicates}, {"hours": pa.table({"n": hours})})
+def _packed(hours: NDArray[np.int64], duplicates: int, last: int) -> Packet:
+    return Packet({"duplicates": duplicates, "last": last}, {"hours": pa.table({"n": hours})})

@@ -22,7 +22,7 @@ from transforms.columns.analysis import (
 from transforms.columns.dedup import Distinct, distinct_records
 from transforms.columns.templates import Reference
 from transforms.gather import GatherPackets
-from transforms.hours import CountHours, hours_of, in_order, records_of
+from transforms.hours import group_shards, hours_of, in_order, records_of
 from transforms.packets import Packet
 from transforms.threads import ThreadedDoFn
 
@@ -60,9 +60,27 @@ class AnalyseShards(beam.PTransform):
     writer: Writer | None = None
 
     def expand(self, pcoll: beam.PCollection[tuple[int, Packet]]) -> beam.PCollection[Packet]:
-        """Group by shard, count hours, analyse, add up, finish."""
-        groups = pcoll | "GroupByShard" >> beam.GroupByKey()
-        everybody = groups | "CountHours" >> CountHours()
+        """Group by shard, count hours, then `AnalyseGroups`."""
+        return group_shards(pcoll) | "Analyse" >> AnalyseGroups(self.plan, self.reference, self.writer)
+
+
+@dataclass
+class AnalyseGroups(beam.PTransform):
+    """`AnalyseShards` of records that are grouped by shard already, see `transforms.hours.group_shards`.
+
+    Attributes:
+        plan, reference, writer: as there.
+    """
+
+    plan: Plan
+    reference: Callable[[], Reference]
+    writer: Writer | None = None
+
+    def expand(
+        self, pcolls: tuple[beam.PCollection[tuple[int, Iterable[Packet]]], beam.PCollection[Packet]]
+    ) -> beam.PCollection[Packet]:
+        """Analyse, add up, finish."""
+        groups, everybody = pcolls
         writer = None if self.plan.with_clusters else self.writer
         shards = groups | "AnalyseShard" >> beam.ParDo(
             _AnalyseFn(self.plan, self.reference, writer), beam.pvalue.AsSingleton(everybody)
