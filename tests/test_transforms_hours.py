@@ -34,14 +34,16 @@ def test_the_first_by_input_order_counts_over_packets(runner: str) -> None:
     groups = [(0, [packet([later], "2"), packet([first], "1")]), (1, [packet([other], "3")])]
     with beam.Pipeline(runner) as pipeline:
         found = pipeline | beam.Create(groups) | CountHours() | beam.Map(_plain)
-        assert_that(found, equal_to([({0: 2}, 1)]))
+        assert_that(found, equal_to([({0: 2}, 1, One().second + 7200)]))
 
 
 def test_no_shards_have_no_hours() -> None:
     with beam.Pipeline("BundleBasedDirectRunner") as pipeline:
-        assert_that(pipeline | beam.Create([]) | CountHours() | beam.Map(_plain), equal_to([({}, 0)]))
+        assert_that(
+            pipeline | beam.Create([]) | CountHours() | beam.Map(_plain), equal_to([({}, 0, -(1 << 62))])
+        )
 
 
-def _plain(packet: Packet) -> tuple[dict[int, int], int]:
-    hours = hours_of(packet)
-    return {int(h): int(hours[h]) for h in np.flatnonzero(hours)}, packet.header["duplicates"]
+def _plain(packet: Packet) -> tuple[dict[int, int], int, int]:
+    hours, head = hours_of(packet), packet.header
+    return {int(h): int(hours[h]) for h in np.flatnonzero(hours)}, head["duplicates"], head["last"]
