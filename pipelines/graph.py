@@ -62,7 +62,7 @@ def build(
         max_bad_ratio=config.max_bad_ratio,
     )
     groups = group_shards(records)
-    results = groups | "Analyse" >> AnalyseGroups(config.plan, config.reference, sink.writer)
+    results = groups | "Analyse" >> AnalyseGroups(config.plan, config.reference, sink.writer, sink.wait)
     if config.keep_records:
         kept = KeptRecords(folder_of(config.output), run_id)
         keep = KeepRecords(kept, int(time.time()) - config.keep_records)
