@@ -48,6 +48,7 @@ check: setup  ## format, lint, types, tests
 bench: setup  ## the benchmark tables
 	$(BIN)/python tests/bench_batch.py
 	PYTHONPATH=.:io:tests $(BIN)/python tests/bench_stream.py
+	PYTHONPATH=.:io:tests $(BIN)/python tests/bench_web.py
 
 pictures: setup  ## the pictures of the documentation, taken by Chromium (make servers)
 	PYTHONPATH=.:io:tests $(BIN)/python tests/pictures.py --docs

@@ -32,13 +32,18 @@ class _Shown:
     rows: int
 
 
+IDLE_REST: Final = 1.0
+"""Seconds of rest after a tick where no record waits."""
+
+
 @dataclass
 class Freshness:
     """The ticks of a run on their way to the store, and how old records are when they arrive there.
 
     A tick shows every record that was given to the pipeline before it. The next one has to wait until the rows of
     the one before are committed, and then for as long again as these took: where there is more to write than can
-    be written, rows are shown less often in place of waiting in line.
+    be written, rows are shown less often in place of waiting in line. Where no record waits to be read, a second
+    of rest is enough.
 
     Attributes:
         clock: seconds, never going back.
@@ -48,7 +53,8 @@ class Freshness:
     _waiting: list[_Batch] = field(default_factory=list)
     _under_way: dict[str, tuple[float, list[_Batch]]] = field(default_factory=dict)
     _shown: deque[_Shown] = field(default_factory=deque)
-    _rest_until: float = 0.0
+    _committed: float = float("-inf")
+    _took: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def given(self, read_at: float, rows: int) -> None:
@@ -66,16 +72,16 @@ class Freshness:
         with self._lock:
             now = self.clock()
             begun, batches = self._under_way.pop(order, (now, []))
-            self._rest_until = now + (now - begun)
+            self._committed, self._took = now, now - begun
             self._shown.extend(_Shown(now, now - b.at, b.rows) for b in batches)
             while self._shown and self._shown[0].at < now - SPAN:
                 self._shown.popleft()
 
-    @property
-    def free(self) -> bool:
-        """Whether it is time for another tick."""
+    def free(self, *, idle: bool = False) -> bool:
+        """Whether it is time for another tick; ``idle``: nothing else is to be done."""
         with self._lock:
-            return not self._under_way and self.clock() >= self._rest_until
+            rest = min(self._took, IDLE_REST) if idle else self._took
+            return not self._under_way and self.clock() >= self._committed + rest
 
     @property
     def waited(self) -> float:

@@ -88,7 +88,7 @@ class Pump:
         return self.stop_rows is not None and self.reader.rows >= self.stop_rows
 
     def _next(self) -> Any | None:
-        ticks = self.fresh.free
+        ticks = self.fresh.free(idle=not self.reader.ready(ticks=False))
         if ticks and self._pane_passed() and not self.reader.stopping:
             return self._given(self.reader.tick())
         element = self.reader.next(ticks=ticks)

@@ -66,7 +66,7 @@ def test_batches_that_wait_are_put_together(monkeypatch: pytest.MonkeyPatch) -> 
     pump.reader.close()
 
 
-def test_a_tick_waits_for_the_rows_of_the_one_before_and_then_as_long_again() -> None:
+def test_a_tick_waits_for_the_rows_of_the_one_before_and_then_a_moment() -> None:
     pump, clock = make(messy.csv_text(40, seed=1), chunk=40)
     read_ahead(pump, 1)
     clock.now += 2
@@ -76,9 +76,9 @@ def test_a_tick_waits_for_the_rows_of_the_one_before_and_then_as_long_again() ->
     clock.now += 4
     assert pump.poll() is None
     pump.fresh.committed(tick.header["order"])
-    clock.now += 3.5
-    assert pump.poll() is None, "its rows took 4 s"
-    clock.now += 1
+    clock.now += 0.9
+    assert pump.poll() is None, "it rests for a second, as no record waits"
+    clock.now += 0.2
     assert polled(pump).header["tick"]
     pump.reader.close()
 
@@ -115,12 +115,17 @@ def test_how_old_records_are_when_they_are_shown() -> None:
     fresh.ticked("1")
     fresh.given(99.0, 5)
     clock.now = 101.0
-    assert not fresh.free
+    assert not fresh.free()
     fresh.committed("1")
     assert fresh.age(0.5, 0.9, 0.99) == [4.0, 4.0, 11.0]
-    assert not fresh.free, "it rests for as long as that took"
+    assert not fresh.free(), "it rests for as long as that took"
     clock.now = 102.5
-    assert fresh.free
+    assert fresh.free()
+    fresh.ticked("2")
+    clock.now += 5
+    fresh.committed("2")
+    clock.now += 1.5
+    assert fresh.free(idle=True) and not fresh.free(), "a second of rest is enough where no record waits"
     fresh.committed("no tick of its own")
     clock.now += 61
     assert fresh.age(0.5) == [None], "of the last minute only"

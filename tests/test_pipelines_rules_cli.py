@@ -305,7 +305,7 @@ def tried_on_what_the_run_kept(
     assert "a multiple of the pane of 1h" in capsys.readouterr().err
     shutil.rmtree(folder / "results.db.records")
     assert main(["simulate", "callers", "--store", url]) == 1
-    assert "kept records" in capsys.readouterr().err
+    assert "are gone from the disk" in capsys.readouterr().err
 
 
 def test_the_rules_of_a_file_are_tried_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,7 +170,9 @@ class Instant(Kind):
         if moment is None or moment.microsecond:
             raise refuse(value, path, expected)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if not _FIRST <= aware <= _LAST:  # with its offset, a moment may be none of a year that can be written
+        if (
+            not _FIRST <= aware <= _LAST
+        ):  # with its offset, a moment may be none of a year that can be written
             raise refuse(value, path, expected)
         return int(aware.timestamp())
 

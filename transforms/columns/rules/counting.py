@@ -121,8 +121,10 @@ class Distincts(Sums):
     def _at(self, some: Some) -> tuple[Ints, Ints]:
         """The rows that pass, and the positions of their pairs."""
         rows = some.passing(self.window.filter)
-        values = getattr(some.rows, self.window.column)[rows].astype(np.int64)
-        number = self._values.find_or_add(values.view(np.uint64))
+        values = getattr(some.rows, self.window.column)[rows]
+        number = values.astype(np.int64)
+        if values.itemsize * 8 > _BITS:
+            number = self._values.find_or_add(number.view(np.uint64))
         at = self._pairs.find_or_add((some.person[rows] << _BITS | number).view(np.uint64))
         self._count = grown(self._count, len(self._pairs))
         return rows, at
@@ -133,10 +135,13 @@ class Distincts(Sums):
         there = count > 0
         if 2 * np.count_nonzero(there) < len(there):
             keys = self._pairs.keys[there].view(np.int64)
-            used, number = np.unique(keys & ((1 << _BITS) - 1), return_inverse=True)
-            values, self._values, self._pairs = self._values.keys[used], KeyTable(), KeyTable()
-            self._values.add(values)
-            self._pairs.add((keys >> _BITS << _BITS | number).view(np.uint64))
+            if len(self._values):
+                used, number = np.unique(keys & ((1 << _BITS) - 1), return_inverse=True)
+                values, self._values = self._values.keys[used], KeyTable()
+                self._values.add(values)
+                keys = keys >> _BITS << _BITS | number
+            self._pairs = KeyTable()
+            self._pairs.add(keys.view(np.uint64))
             self._count = count[there]
 
 
