@@ -8,6 +8,7 @@ REQUIRES = [
     "apache-beam==2.77.*",  # a private hook of this version runs live sources in process
     "adbc-driver-manager>=1.11,<2",
     "adbc-driver-sqlite>=1.11,<2",
+    "cryptography>=42",  # no upper end: apache-beam has one
     "numpy>=2.0,<3",
     "phonenumbers>=9.0,<10",
     "polars>=2.1,<3",
