@@ -15,11 +15,14 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench_inputs import ROOT, Input, make_input
 from bench_process import Cost, timed
 from bench_rules import twenty
+
+from callbeam_io.store import open_store
 
 
 def command(module: str, *words: str) -> Cost:
@@ -71,14 +74,29 @@ def main() -> None:
 
 
 def streams(records: int) -> None:
-    """The rate of a stream without rules and with them."""
-    from bench_stream import measure, parts
+    """The rate of a stream without rules and with them, until all that it read is decided and stored."""
+    from bench_stream import folder_feed, parts, start
 
     data = list(parts(records, max(records // 20, 1)))
-    with tempfile.TemporaryDirectory() as name:
-        rules = rules_file(Path(name))
-        for flags in ([], ["--rules", rules, "--consent_default", "in"]):
-            print(measure("folder", data, None, *flags).row(), flush=True)
+    for named, flags in (("without rules", []), ("with 20 rules", ["--consent_default", "in"])):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            where, send = folder_feed(folder / "in")
+            for part in data:
+                send(part)
+            more = ["--rules", rules_file(folder), *flags] if flags else []
+            process = start(where, folder, "--allowed_lateness", "1h", *more)
+            begun = time.monotonic()
+            wait_until_read(process.url, records)
+            process.drain(300)
+            print(f"{named:<22} {records / (time.monotonic() - begun):,.0f}/s", flush=True)
+
+
+def wait_until_read(url: str, records: int) -> None:
+    """Until the pipeline was given so many records."""
+    store = open_store(url)
+    while ((store.runs(limit=1)[0]["live"] or {}).get("rows") or 0) < records:
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ FLAGS = (
     "--runner=DataflowRunner", "--project=callbeam-test", "--region=europe-west1",
     "--temp_location=gs://callbeam-test/tmp", "--no_auth", "--dry_run=True",
 )  # fmt: skip
-STEPS_OF_BATCH = ["Read", "Clean", "Analyse", "Write"]
+STEPS_OF_BATCH = ["Read", "Clean", "GroupByShard", "CountHours", "Analyse", "Write"]
 STEPS_OF_STREAM = ["Read", "Packets", "Analyse", "Write", "Done"]
 LIMIT = 100_000
 

@@ -33,16 +33,6 @@ class Block:
         order = np.argsort(self.rows.start)
         return self.rows.start[order], order.astype(np.int32)
 
-    def count(self, codes: Ints) -> Ints:
-        """How many interactions each of some callers has."""
-        callers, begin = self._callers
-        position, there = find(callers, codes)
-        return (
-            np.where(there, begin[position + 1] - begin[position], 0)
-            if len(callers)
-            else np.zeros_like(codes)
-        )
-
     def of(self, codes: Ints, since: int | None = None) -> Interactions:
         """The interactions of some callers (ascending), without those that start before ``since``."""
         callers, begin = self._callers

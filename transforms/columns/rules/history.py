@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from transforms.columns.rules import interactions as inter
-from transforms.columns.rules.arrays import Bools, Ints, find
+from transforms.columns.rules.arrays import Bools, Ints
 from transforms.columns.rules.block import Block, block, tidy
 from transforms.columns.rules.interactions import Interactions, concat
 from transforms.columns.rules.people import Older, People, nothing_older, older_from_arrow
@@ -63,13 +63,6 @@ class History:
         """
         old = concat([part.of(codes, since) for part in self.blocks])
         return self._with_fresh(old, [block([part]).of(codes) for part in self.fresh])
-
-    def count(self, codes: Ints) -> Ints:
-        """How many interactions each of some subscribers (ascending) has, the fresh ones among them."""
-        fresh = concat(list(self.fresh)).caller
-        position, there = find(codes, fresh)
-        counts = np.bincount(position[there], minlength=len(codes))
-        return sum((part.count(codes) for part in self.blocks), counts)
 
     def everything(self) -> tuple[Interactions, Bools]:
         """All interactions, and which of them are late."""

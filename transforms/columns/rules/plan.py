@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -12,7 +11,7 @@ from typing import Final, Literal, cast
 from transforms.columns.records import ANSWERED_VOICE, FIRST_SMS
 from transforms.columns.rules.people import HOURS, WEEKDAYS, Words
 from transforms.rules.check import check_pane
-from transforms.rules.language import FIELDS, Condition, Group, Rule, Where, conditions
+from transforms.rules.language import FIELDS, Condition, Rule, Where, conditions
 from transforms.schema import CALL_RESULTS, CALL_TYPES
 
 Column = Literal["kind", "called_type", "called_region", "hour", "weekday"]
@@ -239,13 +238,3 @@ def _passing(key: str, values: set[int | str], words: Words) -> tuple[Column, se
             return "hour", {int(v) for v in values}
         case _:
             return "weekday", {int(v) for v in values}
-
-
-def least_interactions(node: Condition | Group, path: str, leaves: Mapping[str, Leaf]) -> int:
-    """How many interactions a subscriber has to have, at least, for a node of a rule's tree to hold."""
-    if isinstance(node, Condition):
-        return leaves[path].least
-    if node.negated:
-        return 0
-    children = [least_interactions(child, f"{path}.rules[{k}]", leaves) for k, child in enumerate(node.rules)]
-    return max(children) if node.combinator == "and" else min(children)
