@@ -126,7 +126,7 @@ def reached_by(subscriber: Ints, decided_at: Ints, outcome: Sequence[str] | Any)
     outcomes = np.asarray(outcome, object)
     offered = outcomes == "offered"
     rows = np.flatnonzero(offered | (outcomes == "control"))
-    rows = rows[np.lexsort((decided_at[rows], subscriber[rows]))]
+    rows = rows[np.lexsort((offered[rows], decided_at[rows], subscriber[rows]))]
     codes, first = np.unique(subscriber[rows], return_index=True)
     return Reached(codes, decided_at[rows][first], offered[rows][first])
 
