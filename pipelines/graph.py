@@ -62,13 +62,13 @@ def build(
         max_bad_ratio=config.max_bad_ratio,
     )
     groups = group_shards(records)
-    results = groups | "Analyse" >> AnalyseGroups(config.plan, config.reference, sink.writer, sink.wait)
+    results = groups | "Analyse" >> AnalyseGroups(config.plan, config.reference, sink.writer)
     if config.keep_records:
         kept = KeptRecords(folder_of(config.output), run_id)
         keep = KeepRecords(kept, int(time.time()) - config.keep_records)
         results = (results, records | "Keep" >> keep) | "ResultsAndFiles" >> beam.Flatten()
     if book is not None:
-        decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer, sink.wait)
+        decide = DecidePromotions(book, config.rule_settings, config.reference, sink.writer)
         results = (results, groups | "Decide" >> decide) | "ResultsAndPromotions" >> beam.Flatten()
     return results | "Write" >> sink
 

@@ -16,14 +16,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from webui_world import RULE, World, number, seed_batch, seed_promotions, seed_stream
+from webui_world import RULE, SECRET, World, number, seed_batch, seed_promotions, seed_stream, seed_tokens
 
 from callbeam_io import orders
-from callbeam_io.store import web_accounts
 from webui import desk, passwords
 from webui.api.base import PREFIX
 
-SECRET = {"admin": "token-of-admin", "analyst": "token-of-analyst", "viewer": "token-of-viewer"}
 CHECKS = [
     not_a_server_error,
     response_schema_conformance,
@@ -36,8 +34,7 @@ CHECKS = [
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("api"))
     seed_promotions(made.store, seed_batch(made.store))
-    for role, secret in SECRET.items():
-        web_accounts.add_token(made.store, passwords.token_hash(secret), role, role, "test")
+    seed_tokens(made.store)
     yield made
     desk.close(made.app)
     made.close()

@@ -12,16 +12,17 @@ import pytest
 from flask import request
 from html_forms import fields_of
 from sqlalchemy import update
-from test_webui_api import SECRET
 from webui_world import (
     PASSWORDS,
     RULE,
+    SECRET,
     World,
     jobs_of,
     number,
     seed_batch,
     seed_promotions,
     seed_stream,
+    seed_tokens,
     token_of,
 )
 
@@ -279,8 +280,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         live, options={"inputs": [f"dir://{tmp_path}"], "plan": {"templates": ["subscribers"]}}
     )
     seed_promotions(world.store, live)
-    for role, secret in SECRET.items():
-        web_accounts.add_token(world.store, passwords.token_hash(secret), role, role, "test")
+    seed_tokens(world.store)
     yield Scene(world, live, done)
     world.close()
 

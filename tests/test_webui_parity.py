@@ -11,14 +11,24 @@ from typing import Any
 
 import pytest
 from test_webui_alerts import Hook
-from test_webui_api import SECRET, call, operations
+from test_webui_api import call, operations
 from webhook_receiver import receiver
-from webui_world import PASSWORDS, RULE, World, jobs_of, number, seed_batch, seed_promotions, seed_stream
+from webui_world import (
+    PASSWORDS,
+    RULE,
+    World,
+    jobs_of,
+    number,
+    seed_batch,
+    seed_promotions,
+    seed_stream,
+    seed_tokens,
+)
 
 from callbeam_io.alerts import load_alerts, with_password
 from callbeam_io.delivery.webhook import WEBHOOK, signing_webhook
 from callbeam_io.store import web_accounts
-from webui import desk, passwords
+from webui import desk
 from webui.api.base import PREFIX
 
 SAME: dict[str, tuple[str, ...]] = {
@@ -61,8 +71,7 @@ CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("parity"))
     seed_promotions(made.store, seed_batch(made.store))
-    for role, secret in SECRET.items():
-        web_accounts.add_token(made.store, passwords.token_hash(secret), role, role, "test")
+    seed_tokens(made.store)
     yield made
     desk.close(made.app)
     made.close()

@@ -15,9 +15,11 @@ from werkzeug.test import TestResponse
 from callbeam_io.jobs import Jobs
 from callbeam_io.store import Store, open_store, utc_text, web_accounts
 from callbeam_io.store.web_queries import ALL_END, ALL_START, BUSINESS_TYPES
-from webui import WebConfig, create_app, desk
+from webui import WebConfig, create_app, desk, passwords
 
 PASSWORDS = {"admin": "sesame-admin", "analyst": "sesame-analyst", "viewer": "sesame-viewer"}
+SECRET = {"admin": "token-of-admin", "analyst": "token-of-analyst", "viewer": "token-of-viewer"}
+"""Tokens by role, see `seed_tokens`."""
 HASHES = {name: generate_password_hash(p, "pbkdf2:sha256:1000") for name, p in PASSWORDS.items()}
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 PEOPLE = 120
@@ -151,6 +153,12 @@ def seed_batch(store: Store) -> str:
     store.writer().write(run_id, rows, counts=numbers)
     store.finish_run(run_id, "done", watermark=at(14))
     return run_id
+
+
+def seed_tokens(store: Store) -> None:
+    """A token for each role."""
+    for role, secret in SECRET.items():
+        web_accounts.add_token(store, passwords.token_hash(secret), role, role, "test")
 
 
 def seed_promotions(store: Store, run_id: str) -> None:

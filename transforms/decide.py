@@ -36,15 +36,12 @@ class DecidePromotions(beam.PTransform):
         reference: gives types and directory; called on the worker, must cache.
         writer: where promotions of rules without ``max_total`` go as soon as they are made, in place of being
             gathered: nothing that other shards find changes them.
-        wait: a bundle ends only when all that it put is written. Without it who comes last in this process has to
-            see to that.
     """
 
     book: Callable[[], RuleBook]
     settings: RuleSettings
     reference: Callable[[], Reference]
     writer: Writer | None = None
-    wait: bool = True
 
     def expand(
         self, pcolls: tuple[beam.PCollection[tuple[int, Iterable[Packet]]], beam.PCollection[Packet]]
@@ -55,7 +52,7 @@ class DecidePromotions(beam.PTransform):
             groups
             | "DecideShard"
             >> beam.ParDo(
-                _DecideFn(self.book, self.settings, self.reference, self.writer, self.wait),
+                _DecideFn(self.book, self.settings, self.reference, self.writer),
                 beam.pvalue.AsSingleton(everybody),
             ).with_output_types(Packet)
             | "Gather" >> beam.CombineGlobally(_GatherFn(self.book)).with_output_types(Packet)
@@ -69,10 +66,8 @@ class _DecideFn(ThreadedDoFn):
         settings: RuleSettings,
         reference: Callable[[], Reference],
         writer: Writer | None,
-        wait: bool,
     ) -> None:
-        self._book, self._settings, self._reference = book, settings, reference
-        self._writer, self._wait = writer, wait
+        self._book, self._settings, self._reference, self._writer = book, settings, reference, writer
 
     def work(self, element: tuple[int, Iterable[Packet]], side: Packet) -> Iterator[Packet]:
         """A shard's packets, and what is known of the whole input."""
@@ -103,8 +98,8 @@ class _DecideFn(ThreadedDoFn):
         """The rest, and the writing of it."""
         yield from (found for found in super().finish_bundle() if not self._taken(found.value))
         self._write()
-        if self._writer is not None and self._wait:
-            self._writer.flush()
+        if self._writer is not None:
+            self._writer.end_bundle()
 
     def _taken(self, packet: Packet) -> bool:
         """Whether a packet is one of settled promotions, which wait to be written."""

@@ -36,8 +36,8 @@ class Writer(Protocol):
     def put(self, packet: Packet) -> object:
         """Takes the tables of a packet, to be written soon."""
 
-    def flush(self) -> None:
-        """Waits until all that this process put is written."""
+    def end_bundle(self) -> None:
+        """Hears that a bundle ends: waits until all that this process put is written, if its engine needs that."""
 
 
 @dataclass
@@ -70,14 +70,11 @@ class AnalyseGroups(beam.PTransform):
 
     Attributes:
         plan, reference, writer: as there.
-        wait: a bundle ends only when all that it put is written. Without it who comes last in this process has to
-            see to that.
     """
 
     plan: Plan
     reference: Callable[[], Reference]
     writer: Writer | None = None
-    wait: bool = True
 
     def expand(
         self, pcolls: tuple[beam.PCollection[tuple[int, Iterable[Packet]]], beam.PCollection[Packet]]
@@ -86,7 +83,7 @@ class AnalyseGroups(beam.PTransform):
         groups, everybody = pcolls
         writer = None if self.plan.with_clusters else self.writer
         shards = groups | "AnalyseShard" >> beam.ParDo(
-            _AnalyseFn(self.plan, self.reference, writer, self.wait), beam.pvalue.AsSingleton(everybody)
+            _AnalyseFn(self.plan, self.reference, writer), beam.pvalue.AsSingleton(everybody)
         ).with_output_types(Packet)
         totals = shards | "AddUp" >> beam.CombineGlobally(SumPackets()).with_output_types(Packet)
         rows = totals | "MakeRows" >> beam.ParDo(_RowsFn(self.plan, self.reference)).with_output_types(Packet)
@@ -97,10 +94,8 @@ class AnalyseGroups(beam.PTransform):
 
 
 class _AnalyseFn(ThreadedDoFn):
-    def __init__(
-        self, plan: Plan, reference: Callable[[], Reference], writer: Writer | None, wait: bool
-    ) -> None:
-        self._plan, self._reference, self._writer, self._wait = plan, reference, writer, wait
+    def __init__(self, plan: Plan, reference: Callable[[], Reference], writer: Writer | None) -> None:
+        self._plan, self._reference, self._writer = plan, reference, writer
 
     def work(self, element: tuple[int, Iterable[Packet]], side: Packet) -> Iterator[Packet]:
         packet = analyse_packets(element[1], self._plan, self._reference(), side)
@@ -111,8 +106,8 @@ class _AnalyseFn(ThreadedDoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         yield from super().finish_bundle()
-        if self._writer is not None and self._wait:
-            self._writer.flush()
+        if self._writer is not None:
+            self._writer.end_bundle()
 
 
 def analyse_packets(packets: Iterable[Packet], plan: Plan, reference: Reference, everybody: Packet) -> Packet:

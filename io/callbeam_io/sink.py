@@ -42,12 +42,15 @@ class ResultWriter:
         run_id: of the run.
         append: the run is new, so that no row of it is there yet (but for retries).
         patient: wait for a store that is locked, full or away.
+        wait: a bundle ends only when all of its rows are committed. Without it, whoever comes last in this process
+            has to see to that by `flush`.
     """
 
     url: str
     run_id: str
     append: bool = True
     patient: bool = False
+    wait: bool = True
 
     def put(self, packet: Tables, also: Also | None = None) -> None:
         """Hands over the tables of a packet; raises StoreError if an earlier one could not be written.
@@ -76,6 +79,11 @@ class ResultWriter:
         """Waits until all that this process handed over is in; raises StoreError if it could not be."""
         writer_for(self.url).flush()
 
+    def end_bundle(self) -> None:
+        """Waits for the rows of a bundle, where its end means that they are in."""
+        if self.wait:
+            self.flush()
+
 
 @dataclass
 class WriteResults(beam.PTransform):
@@ -99,20 +107,21 @@ class WriteResults(beam.PTransform):
     @property
     def writer(self) -> ResultWriter:
         """What writes, for steps before this one that have rows early."""
-        return ResultWriter(self.url, self.run_id, self.append, patient=self.keep_windows is not None)
+        patient = self.keep_windows is not None
+        return ResultWriter(self.url, self.run_id, self.append, patient, self.wait)
 
     def expand(self, pcoll: beam.PCollection[Tables]) -> beam.PCollection[int]:
         """Gives the number of rows of each packet once they are written (or, without ``wait``, handed over)."""
         return pcoll | "WriteResults" >> beam.ParDo(
-            _WriteFn(self.writer, self.keep_windows, self.wait)
+            _WriteFn(self.writer, self.keep_windows)
         ).with_output_types(int)
 
 
 class _WriteFn(beam.DoFn):
     """Hands tables to the store's writer thread; a bundle ends when all of its rows are in."""
 
-    def __init__(self, writer: ResultWriter, keep_windows: int | None, wait: bool) -> None:
-        self._writer, self._keep_windows, self._wait = writer, keep_windows, wait
+    def __init__(self, writer: ResultWriter, keep_windows: int | None) -> None:
+        self._writer, self._keep_windows = writer, keep_windows
 
     def process(self, packet: Tables) -> Iterator[int]:
         also = None
@@ -122,8 +131,7 @@ class _WriteFn(beam.DoFn):
         yield sum(t.num_rows for t in packet.tables.values())
 
     def finish_bundle(self) -> None:
-        if self._wait:
-            self._writer.flush()
+        self._writer.end_bundle()
 
 
 COMMITTED: Final[dict[str, Callable[[str], object]]] = {}

@@ -13,10 +13,9 @@ from callbeam_io.store import Store, deliveries, web_rules
 from transforms.columns.hashing import shard_of
 from transforms.columns.numbers import party_codes
 from transforms.columns.rules.memory import RuleMemory
-from transforms.columns.rules.outcomes import Cap, Contacts
+from transforms.columns.rules.outcomes import CONTACTS, Cap, Contacts
 from transforms.schema import SHARDS, TIME_FORMAT
 
-_CONTACTS: Final = ("offered", "control", "sold_out")
 _NOBODY: Final = tuple(Contacts() for _ in range(SHARDS))
 
 
@@ -72,7 +71,7 @@ class Earlier:
         code, last, count = (people[name].to_numpy() for name in ("code", "at", "n"))
         memory = RuleMemory(None, code, last, count, np.zeros(len(code), np.bool_))
         recent = upto if cap is None else upto - cap.window
-        contacts = fired.filter(pl.col("outcome").is_in(_CONTACTS), pl.col("at") > recent)
+        contacts = fired.filter(pl.col("outcome").is_in(CONTACTS), pl.col("at") > recent)
         given = deliveries.given(self._store, run_id).get(rule_id, 0)
         return Before(memory, _by_shard(contacts), given)
 

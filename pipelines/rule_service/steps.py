@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipelines.rule_service.reasons import moment_text, seconds_of
 from pipelines.rule_service.world import Setting
 from transforms.columns.regions import REGIONS, regions_of
 from transforms.columns.rules.moments import contact_times
-from transforms.columns.rules.outcomes import control_number
+from transforms.columns.rules.outcomes import CONTACTS, control_number
 from transforms.columns.rules.zones import zones_of
 from transforms.rules.language import Rule
 from transforms.rules.sentences import length
@@ -24,7 +24,6 @@ from transforms.schema import ALL_START
 
 Json = dict[str, Any]
 Row = Mapping[str, Any]
-CONTACTS: Final = ("offered", "control", "sold_out")
 
 
 def utc_said(at: str) -> str:

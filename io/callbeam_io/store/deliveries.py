@@ -129,9 +129,7 @@ def page(
 ) -> list[Row]:
     """Deliveries that pass filters, the ones due last first; ``before``: after this row of the page before."""
     sqlite = store.engine.dialect.name == "sqlite"  # which compares texts as Python does
-    if sqlite and not {"state", "subscriber"} & set(
-        where
-    ):  # only those of a state are in the order of an index
+    if sqlite and where.keys().isdisjoint({"state", "subscriber"}):  # only a state's are in an index's order
         found = [row for state in STATES for row in page(store, {**where, "state": state}, limit, before)]
         return sorted(found, key=lambda row: tuple(row[name] for name in _ORDER), reverse=True)[:limit]
     order = [(DELIVERIES.c[name], True) for name in _ORDER]

@@ -189,9 +189,7 @@ class Step:
     def finish(self) -> None:
         """Lets the counters stand at the end of the call."""
         for window, counter in self._counters.kept.items():
-            if isinstance(counter, Distincts):
-                self._new(window, counter)
-            else:
+            if window not in self._new_values:  # these have entered already
                 counter.change(self._some[0], 1)
             counter.change(self._some[window.panes], -1)
         self._counters.decided = self._call.upto

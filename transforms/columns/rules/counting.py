@@ -16,7 +16,6 @@ from transforms.columns.rules.roll import Roll, Some
 _BITS: Final = 32
 ENDLESS: Final = 1 << 40
 """Panes of a window that nothing ever leaves."""
-_MATRICES: Final = {"called_type": "types", "hour": "hours", "weekday": "weekdays"}
 
 
 class Window(NamedTuple):
@@ -37,7 +36,7 @@ def window_of(leaf: Leaf) -> Window | None:
     """What to count for a condition; None for one of the subscriber alone."""
     if leaf.family == "own":
         return None
-    shares = (leaf.category or tuple(range(leaf.width))) if leaf.family == "profile" else ()
+    shares = leaf.positions if leaf.family == "profile" else ()
     return Window(leaf.filter, ENDLESS if leaf.panes is None else leaf.panes, leaf.column, shares)
 
 
@@ -81,7 +80,7 @@ class Shares(Sums):
 
     def remember(self, older: Older, roll: Roll) -> None:
         """Counts what is no longer kept."""
-        counts = older.counts(_MATRICES[self.window.column], older.codes)
+        counts = older.by_value(self.window.column, older.codes)
         self.now[roll.numbers(older.codes)] += counts @ np.eye(self.width, dtype=np.int32)[self._position]
 
 

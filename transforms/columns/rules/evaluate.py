@@ -79,9 +79,7 @@ def evaluate(
     turns = turns_of(rules, memory, after, upto, pane)
     if not turns:
         return gather([]), memory
-    leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
-    widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
-    table = build(interactions, context, pane, min(turn.look for turn in turns), upto // pane, widest)
+    leaves, widest, table = _laid_out(turns, interactions, context, upto // pane, pane)
     scene = Scene(table, *_before_late(interactions, late, context, pane, after // pane, widest))
     found, memory = _decide_all(turns, leaves, scene, memory, only or {})
     return gather(found), memory
@@ -104,13 +102,20 @@ def evaluate_for_counts(
     turns = turns_of(rules, Memory(), after, upto, pane)
     if not turns:
         return fired
-    leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
-    widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
-    table = build(interactions, context, pane, min(turn.look for turn in turns), upto // pane, widest)
+    leaves, _, table = _laid_out(turns, interactions, context, upto // pane, pane)
     scene = Scene(table, np.empty(0, np.int64), None, telling=False)
     for turn, found in zip(turns, _decide_all(turns, leaves, scene, Memory(), {})[0], strict=True):
         fired[turn.position] = found
     return fired
+
+
+def _laid_out(
+    turns: Sequence[Turn], rows: Interactions, context: Context, high: int, pane: int
+) -> tuple[list[dict[str, Leaf]], int, Table | None]:
+    """The conditions of each turn, the panes of the longest window, and the table for pane ends until ``high``."""
+    leaves = [leaves_of(turn.active.rule, context.words, pane) for turn in turns]
+    widest = max(leaf.panes or 0 for of_rule in leaves for leaf in of_rule.values())
+    return leaves, widest, build(rows, context, pane, min(turn.look for turn in turns), high, widest)
 
 
 def _decide_all(

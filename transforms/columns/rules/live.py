@@ -56,13 +56,13 @@ def decide_live(
     after = _first(history, upto, pane) if history.decided is None else history.decided
     context = replace(context, people=history.people)
     turns = turns_of(rules, memory, after, upto, pane)
-    changes = Changes(Call(history, context, after, upto, pane), counters or Counters())
-    only = changes.only([turn for turn in turns if not turn.begins], memory)
+    call = Call(history, context, after, upto, pane)
+    only = Changes(call, counters or Counters()).only([turn for turn in turns if not turn.begins], memory)
     if len(only) < len(turns):
         rows, late = history.everything()
     else:
         touched = _union(list(only.values()))
-        rows, late = history.of(touched, _since(turns, context, after, pane))
+        rows, late = history.of(touched, _since(turns, call))
         context = replace(context, people=history.people.of(touched))
     fired, memory = evaluate(
         rules, rows, context, after=after, upto=upto, pane=pane, memory=memory, late=late, only=only
@@ -80,12 +80,14 @@ def _union(codes: list[Ints]) -> Ints:
     return distinct(np.concatenate(codes)) if codes else np.empty(0, np.int64)
 
 
-def _since(turns: Sequence[Turn], context: Context, after: int, pane: int) -> int | None:
+def _since(turns: Sequence[Turn], call: Call) -> int | None:
     """The second from which on interactions matter to rules; None: all of them do."""
-    leaves = [leaf for t in turns for leaf in leaves_of(t.active.rule, context.words, pane).values()]
+    leaves = [
+        leaf for t in turns for leaf in leaves_of(t.active.rule, call.context.words, call.pane).values()
+    ]
     if any(leaf.panes is None and leaf.family == "profile" for leaf in leaves):
         return None
-    return (after // pane - max((leaf.panes or 0 for leaf in leaves), default=0)) * pane
+    return call.edge(call.after, max((leaf.panes or 0 for leaf in leaves), default=0))
 
 
 class Changes:

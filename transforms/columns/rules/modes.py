@@ -14,7 +14,6 @@ from transforms.columns.rules.table import Table
 
 _CELLS = 400_000  # counts worked on at a time: they stay in the processor's cache
 _LANES = 32
-_MATRICES = {"business_type": "types", "tag": "types", "best_hour": "hours", "best_weekday": "weekdays"}
 
 
 class Steps(NamedTuple):
@@ -100,7 +99,7 @@ def older_counts(table: Table, leaf: Leaf, subscribers: Ints) -> Ints | None:
     """Counts per category of interactions no longer kept, one row per subscriber; None: none of them count."""
     if leaf.panes is not None or table.older is None:
         return None
-    counts = table.older.counts(_MATRICES[leaf.condition.field], table.codes[subscribers])
+    counts = table.older.by_value(leaf.column, table.codes[subscribers])
     return counts if leaf.category is None else counts @ table.context.words.types.tag_matrix()
 
 

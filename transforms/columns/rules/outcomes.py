@@ -18,6 +18,8 @@ from transforms.rules.language import ActiveRule
 OUTCOMES: Final = ("no_consent", "capped", "control", "sold_out", "offered")
 """In the order in which they apply."""
 NO_CONSENT, CAPPED, CONTROL, SOLD_OUT, OFFERED = range(len(OUTCOMES))
+CONTACTS: Final = tuple(OUTCOMES[k] for k in (OFFERED, CONTROL, SOLD_OUT))
+"""What a cap counts."""
 _DIGEST: Final = hashlib.sha256().digest_size
 ALWAYS: Final = -(1 << 62)
 """``at`` of a consent that has always been given."""

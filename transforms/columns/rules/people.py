@@ -14,6 +14,7 @@ from transforms.columns.directory import BusinessTypes
 from transforms.columns.rules.arrays import Ints, find
 from transforms.columns.rules.interactions import Interactions
 
+_BY_VALUE: Final = {"called_type": "types", "hour": "hours", "weekday": "weekdays"}
 HOURS: Final = 24
 WEEKDAYS: Final = 7
 
@@ -45,6 +46,10 @@ class Older:
             return np.zeros((len(codes), matrix.shape[1]), np.int64)
         position, there = find(self.codes, codes)
         return np.where(there[:, None], matrix[position].astype(np.int64), 0)
+
+    def by_value(self, column: str, codes: Ints) -> NDArray[np.int64]:
+        """The counts for each value of an interaction's column: ``called_type``, ``hour`` or ``weekday``."""
+        return self.counts(_BY_VALUE[column], codes)
 
     def plus(self, dropped: Interactions, zone_hour: NDArray[np.uint8]) -> Older:
         """These counts and those of interactions that are about to be dropped.

@@ -120,10 +120,14 @@ class Leaf:
         """Of a profile the interactions with other values."""
         return self._with_values(False)
 
+    @cached_property
+    def positions(self) -> tuple[int, ...]:
+        """Of a profile the position of each value of its column in the list of names."""
+        return self.category or tuple(range(self.width))
+
     def _with_values(self, wanted: bool) -> Filter:
         mine = {low for low, _ in self.ranges}
-        category = self.category or tuple(range(self.width))
-        values = tuple(value for value, k in enumerate(category) if (k in mine) == wanted)
+        values = tuple(value for value, k in enumerate(self.positions) if (k in mine) == wanted)
         return Filter(((cast(Column, self.column), values),))
 
 
